@@ -1,0 +1,148 @@
+"""The configured destinations: one row a channel, its secrets sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+
+from channels_app import configuration, registry
+from channels_app.base import Config, secret_fields
+from channels_app.secrets import default_box
+
+#: Keys appear in URLs, import files and logs.
+KEY_PATTERN = RegexValidator(r"^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$", "Use letters, digits and . _ : - only.")
+
+
+class ChannelQuerySet(models.QuerySet["Channel"]):
+    def current(self) -> ChannelQuerySet:
+        """All but those that were deleted."""
+        return self.filter(deleted_at__isnull=True)
+
+
+class Channel(models.Model):
+    """A configured destination: a kind, its settings, and how patiently it is treated.
+
+    A deleted channel keeps its row, because its deliveries refer to it, but loses its secrets.
+    """
+
+    key = models.CharField(max_length=100, validators=[KEY_PATTERN], help_text="Short, stable name for API and files.")
+    name = models.CharField(max_length=200, help_text="What people see.")
+    kind = models.CharField(max_length=50, help_text="Which transport carries it.")
+    enabled = models.BooleanField(default=True, help_text="Off: everything meant for it is suppressed.")
+    owner_key = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_index=True,
+        help_text="Key of the streamer who owns it and alone may use it. Empty: shared by all.",
+    )
+    config = models.JSONField(default=dict, blank=True, help_text="The transport's settings, without the secret ones.")
+    secrets = models.TextField(blank=True, default="", editable=False)
+    secret_names = models.JSONField(default=list, blank=True, editable=False)
+
+    max_attempts = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Tries in all. Empty: 10."
+    )
+    retry_base_s = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="First step of the backoff. Empty: 5 s."
+    )
+    retry_cap_s = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="Longest step. Empty: 3600 s."
+    )
+    retry_jitter = models.BooleanField(null=True, blank=True, help_text="Draw each wait at random. Empty: yes.")
+    retry_window_s = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="How long it is tried. Empty: 3 days."
+    )
+
+    breaker_consecutive_failures = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Open after so many in a row. Empty: 10."
+    )
+    breaker_failure_rate = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.01), MaxValueValidator(1.0)],
+        help_text="Open at this share of failures. Empty: 0.7.",
+    )
+    breaker_min_calls = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="… of at least so many tries. Empty: 10."
+    )
+    breaker_window_s = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(1.0)], help_text="… within this time. Empty: 300 s."
+    )
+    breaker_cooldown_s = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.1)], help_text="First pause when open. Empty: 30 s."
+    )
+
+    rate_per_s = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.0001)], help_text="Most per second. Empty: no limit."
+    )
+    rate_burst = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="At once after a quiet time. Empty: the rate."
+    )
+    max_in_flight = models.PositiveIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Open requests per worker. Empty: 50."
+    )
+    timeout_s = models.FloatField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0.1), MaxValueValidator(60.0)],
+        help_text="Longest wait for an answer. Empty: 15 s.",
+    )
+
+    quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
+    quarantine_reason = models.TextField(blank=True, default="", editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = ChannelQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["key"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="channel_key_unique",
+                violation_error_message="Another channel has this key.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.key
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Check and take over `settings`; secrets that are left out stay as they are. Does not save.
+
+        Raises `configuration.InvalidConfig`, which names the field, and `registry.UnknownKind`.
+        """
+        hidden = secret_fields(registry.get(self.kind).Config)
+        complete = configuration.merged(settings, self._open(), hidden)
+        plain, secret = configuration.split(configuration.check(self.kind, complete))
+        self.config = plain
+        self.secrets = default_box().seal(secret) if secret else ""
+        self.secret_names = sorted(name for name, value in secret.items() if value)
+
+    def typed_config(self) -> Config:
+        """The settings for the transport, secrets opened. Raises `secrets.SecretUnreadable`."""
+        transport = registry.get(self.kind)
+        return msgspec.convert({**self.config, **self._open()}, transport.Config)
+
+    @property
+    def shown_config(self) -> dict[str, Any]:
+        """The settings as a reader may see them."""
+        return configuration.masked(self.kind, self.config, frozenset(self.secret_names))
+
+    def retire(self, now: datetime) -> None:
+        """Delete it for all eyes: no longer listed, its secrets forgotten, its past kept."""
+        self.deleted_at, self.enabled = now, False
+        self.secrets, self.secret_names = "", []
+        self.save(update_fields=["deleted_at", "enabled", "secrets", "secret_names", "updated_at"])
+
+    def _open(self) -> dict[str, Any]:
+        return default_box().open(self.secrets) if self.secrets else {}

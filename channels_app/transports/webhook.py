@@ -1,0 +1,91 @@
+"""Webhook: a JSON POST to an address of the operator's, signed by Standard Webhooks.
+
+Source of the headers and of the signed content: the Standard Webhooks specification, 1.0.0.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from channels_app import signing
+from channels_app.base import Config, HttpTransport, Message, Request, setting
+
+#: Names that are ours to set. A configured header of the same name would break the signature.
+_OURS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length", "host"})
+
+
+class WebhookConfig(Config):
+    url: Annotated[str, setting("Where to post.", secret=True, pattern="^https?://[^/?#@]+", max_length=2000)]
+    secret: Annotated[
+        str, setting("Signs every request, whsec_ and base64. Empty: unsigned.", secret=True, pattern="^(whsec_.+)?$")
+    ] = ""
+    old_secret: Annotated[
+        str, setting("Signs too while receivers change over to a new secret.", secret=True, pattern="^(whsec_.+)?$")
+    ] = ""
+    method: Annotated[Literal["POST", "PUT"], setting("How to send it.")] = "POST"
+    headers: Annotated[dict[str, str], setting("Further headers, such as Authorization.", secret=True)] = {}
+
+    def __post_init__(self) -> None:
+        for secret in self.signing_secrets:
+            signing.check_secret(secret)
+        for name, value in self.headers.items():
+            if name.lower() in _OURS:
+                raise ValueError(f"The header {name} is set by Belfry; leave it out of `headers`")
+            if any(character in name + value for character in "\r\n\0"):
+                raise ValueError("Names and values of `headers` are single lines")
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        return tuple(secret for secret in (self.secret, self.old_secret) if secret)
+
+
+class WebhookBody(msgspec.Struct):
+    """What a receiver reads. Fields are added, never renamed or removed."""
+
+    id: str
+    event_type: str
+    priority: int
+    priority_label: str
+    title: str
+    body: str
+    timestamp: datetime
+    streamer: str
+    streamer_name: str
+    platform: str
+    data: object
+
+
+class Webhook(HttpTransport[WebhookConfig]):
+    kind = "webhook"
+    label = "Webhook"
+    Config = WebhookConfig
+
+    def build(self, message: Message, config: WebhookConfig, *, now: datetime) -> Request:
+        body = _encode(
+            WebhookBody(
+                id=message.notification_id,
+                event_type=message.event_type,
+                priority=message.priority,
+                priority_label=message.priority_label,
+                title=message.title,
+                body=message.body,
+                timestamp=message.accepted_at,
+                streamer=message.streamer_key,
+                streamer_name=message.streamer_name,
+                platform=message.platform,
+                data=message.data,
+            )
+        )
+        headers = {**config.headers, "content-type": "application/json", "webhook-id": message.idempotency_id}
+        secrets = config.signing_secrets
+        if secrets:
+            timestamp = int(now.timestamp())
+            headers["webhook-timestamp"] = str(timestamp)
+            headers["webhook-signature"] = signing.sign(secrets, message.idempotency_id, timestamp, body)
+        return Request(url=config.url, body=body, headers=headers, method=config.method)
+
+
+_encode = msgspec.json.Encoder().encode

@@ -1,0 +1,53 @@
+"""What will not be tried again until a person replays or discards it."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from channels_app.models import Channel
+from channels_app.outcomes import Outcome
+from notifications.models.delivery import Delivery
+
+
+class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
+    def waiting(self) -> DeadLetterQuerySet:
+        """Those on which nobody has decided yet."""
+        return self.filter(replayed_at__isnull=True, discarded_at__isnull=True)
+
+
+class DeadLetter(models.Model):
+    """One burial of a delivery, with its cause. A delivery that dies again after a replay gets another."""
+
+    id = models.BigAutoField(primary_key=True)
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="dead_letters")
+    channel = models.ForeignKey(Channel, on_delete=models.PROTECT, related_name="+")
+    outcome = models.CharField(max_length=12, choices=[(outcome.value, outcome.value) for outcome in Outcome])
+    code = models.PositiveIntegerField(default=0)
+    detail = models.TextField(blank=True, default="")
+    #: Equal for equal failures of one channel, so that a thousand of them are one line.
+    fingerprint = models.CharField(max_length=64)
+    attempts = models.PositiveSmallIntegerField()
+    buried_at = models.DateTimeField()
+    replayed_at = models.DateTimeField(null=True, blank=True)
+    discarded_at = models.DateTimeField(null=True, blank=True)
+    discard_reason = models.CharField(max_length=200, blank=True, default="")
+    #: Who replayed or discarded it: a user's name, or an API key's.
+    decided_by = models.CharField(max_length=200, blank=True, default="")
+
+    objects = DeadLetterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(
+                fields=["channel", "fingerprint", "-id"],
+                condition=models.Q(replayed_at__isnull=True, discarded_at__isnull=True),
+                name="dead_letter_waiting",
+            ),
+            models.Index(fields=["buried_at"], name="dead_letter_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.delivery_id}: {self.outcome} {self.code or ''}".strip()
+
+

@@ -1,0 +1,104 @@
+"""Something that happened, to be told. Not edited after it was accepted; it can be withdrawn."""
+
+from __future__ import annotations
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Case, Count, F, Q, Value, When
+from django.utils.functional import cached_property
+from uuid_utils.compat import uuid7
+
+from notifications.models.api_key import ApiKey
+from notifications.models.streamer import Streamer
+from notifications.states import OPEN, State
+
+
+class NotificationQuerySet(models.QuerySet["Notification"]):
+    def with_state(self) -> NotificationQuerySet:
+        """Annotate `summary`, where the whole notification stands: see `Notification.Summary`."""
+
+        def any_in(*states: State) -> Count:
+            return Count("deliveries", filter=Q(deliveries__state__in=states))
+
+        return self.annotate(
+            _open=any_in(*OPEN),
+            _dead=any_in(State.DEAD),
+            _delivered=any_in(State.DELIVERED),
+            _cancelled=any_in(State.CANCELLED),
+        ).annotate(
+            summary=Case(
+                When(Q(routed_at__isnull=True) | Q(_open__gt=0), then=Value("waiting")),
+                When(_dead__gt=0, then=Value("dead")),
+                When(_delivered__gt=0, then=Value("delivered")),
+                When(Q(_cancelled__gt=0) | Q(withdrawn_at__isnull=False), then=Value("cancelled")),
+                default=Value("suppressed"),
+            )
+        )
+
+
+class Notification(models.Model):
+    """What a producer told us, as it told us."""
+
+    class Summary(models.TextChoices):
+        """Where a notification stands as a whole, from its deliveries; the first that fits."""
+
+        WAITING = "waiting", "waiting: a delivery is still open, or it is not routed yet"
+        DEAD = "dead", "dead: a delivery failed for good"
+        DELIVERED = "delivered", "delivered: somewhere, and failed nowhere"
+        CANCELLED = "cancelled", "cancelled: withdrawn or expired"
+        SUPPRESSED = "suppressed", "suppressed: policies decided against it, or there is no channel"
+
+    #: Grows with time, so that the primary key is also the order of arrival.
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    event_type = models.CharField(max_length=100)
+    priority = models.PositiveSmallIntegerField()
+    title = models.TextField(blank=True, default="")
+    body = models.TextField(blank=True, default="")
+    data = models.JSONField(blank=True, default=dict, encoder=DjangoJSONEncoder)
+    streamer = models.ForeignKey(
+        Streamer, null=True, blank=True, on_delete=models.SET_NULL, related_name="notifications"
+    )
+    recipients = ArrayField(models.CharField(max_length=200), blank=True, default=list)
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    producer = models.ForeignKey(ApiKey, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    idempotency_key = models.CharField(max_length=200, null=True, blank=True)
+    #: SHA-256 of what was sent under the idempotency key, to tell a repeat from a conflict.
+    request_digest = models.BinaryField(null=True, editable=False)
+
+    accepted_at = models.DateTimeField()
+    routed_at = models.DateTimeField(null=True, blank=True)
+    #: Why routing made no delivery of it, for people.
+    routing_note = models.CharField(max_length=200, blank=True, default="")
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NotificationQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["producer", "idempotency_key"],
+                condition=models.Q(idempotency_key__isnull=False),
+                nulls_distinct=False,
+                name="notification_idempotency",
+            )
+        ]
+        indexes = [
+            models.Index(fields=["id"], condition=models.Q(routed_at__isnull=True), name="notification_unrouted"),
+            models.Index(F("streamer"), F("id").desc(), name="notification_by_streamer"),
+            models.Index(F("event_type"), F("id").desc(), name="notification_by_type"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title or self.event_type
+
+    @cached_property
+    def state(self) -> str:
+        """One of `Summary`; cheap where the queryset was made by `with_state`."""
+        annotated: str | None = getattr(self, "summary", None)
+        if annotated is None:
+            annotated = Notification.objects.with_state().values_list("summary", flat=True).get(pk=self.pk)
+        return annotated

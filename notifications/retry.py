@@ -1,0 +1,66 @@
+"""When a failed delivery is tried again: the schedule, as pure functions.
+
+There is one policy. It is declared on the Celery task `deliver` (`retry_backoff`,
+`retry_backoff_max`, `retry_jitter`, `max_retries`), read from there into a `Schedule`, and a
+channel may override its fields. The rules are Celery's own: exponential from a base, capped, with
+full jitter (uniform between zero and the step), but in fractions of a second.
+
+Pure: no Django, no clock, no chance of its own; `draw` comes from the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+#: The exponent stops growing here; every cap is reached long before, and 2.0 ** 1024 overflows.
+_MAX_DOUBLINGS = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How often and how far apart a delivery is tried."""
+
+    #: Tries in all, the first included.
+    max_attempts: int = 10
+    #: The step before the second try, in seconds; it doubles with every further one.
+    base_s: float = 5.0
+    #: No step is longer than this, in seconds.
+    cap_s: float = 3600.0
+    #: Draw each wait between zero and its step, so that what failed together does not return together.
+    jitter: bool = True
+    #: From the first try on, in seconds; after it nothing is tried again.
+    window_s: float = 3 * 86400.0
+
+
+#: Schedules that operators know from elsewhere, by name.
+PRESETS = MappingProxyType(
+    {
+        "rust-srec": Schedule(max_attempts=3, base_s=5.0, cap_s=60.0),
+        "mailbox": Schedule(max_attempts=4, base_s=0.1, cap_s=5.0),
+        "patient": Schedule(max_attempts=30, base_s=5.0, cap_s=6 * 3600.0, window_s=3 * 86400.0),
+    }
+)
+
+
+def step_s(schedule: Schedule, attempts: int) -> float:
+    """The longest wait after the given number of failed attempts (1 or more), in seconds."""
+    return min(schedule.cap_s, schedule.base_s * 2.0 ** min(attempts - 1, _MAX_DOUBLINGS))
+
+
+def next_attempt_at(
+    schedule: Schedule, *, attempts: int, first_attempt_at: datetime, now: datetime, draw: float, at_least_s: float = 0.0
+) -> datetime | None:
+    """When to try again after `attempts` failed attempts, or None when it is over.
+
+    `draw` is uniform in [0, 1). `at_least_s` is what the far end asked us to wait; it is obeyed,
+    even beyond the cap, but never beyond the window.
+    """
+    if attempts >= schedule.max_attempts:
+        return None
+    wait_s = step_s(schedule, attempts) * (draw if schedule.jitter else 1.0)
+    at = now + timedelta(seconds=max(wait_s, at_least_s))
+    if at > first_attempt_at + timedelta(seconds=schedule.window_s):
+        return None
+    return at
