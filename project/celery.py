@@ -1,0 +1,72 @@
+"""The Celery app: a message is a wake-up, never the data, so losing or repeating one costs at most a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.signals import beat_init, setup_logging, worker_init, worker_ready
+from django.conf import settings
+
+from project import env
+from project.broker import broker_settings
+from project.logs import configure_logs
+from project.production import refuse_without_secrets
+from project.queues import CONTROL, ROUTE, SWEEP, queue_of
+
+env.fill({"DJANGO_SETTINGS_MODULE": "project.settings"})
+
+app = Celery("belfry")
+app.conf.update(
+    **broker_settings(settings.BELFRY_BROKER_URL, sentinel_master=env.SENTINEL_MASTER.read()),
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    # Publishing never holds anybody up: what is not published is found by the sweep.
+    task_publish_retry_policy={"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2},
+    result_backend=None,
+    task_ignore_result=True,
+    # A message is done when its work is done. The row counts the attempts, so that nothing loops for ever.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    worker_send_task_events=False,
+    worker_disable_rate_limits=True,
+    worker_hijack_root_logger=False,
+    # Needs REMAP_SIGTERM=SIGQUIT: SIGTERM then means finish, or give back, within this time.
+    worker_soft_shutdown_timeout=settings.BELFRY_SHUTDOWN_GRACE_S,
+    timezone="UTC",
+    enable_utc=True,
+    task_default_queue=CONTROL,
+    task_routes={
+        "notifications.route": {"queue": ROUTE},
+        "notifications.sweep": {"queue": SWEEP},
+        "notifications.prune": {"queue": CONTROL},
+        # `notifications.drain` is sent to the queue of its lane by whoever wakes the lane.
+        "notifications.deliver": {"queue": queue_of("http-normal")},
+    },
+    beat_schedule={
+        # `expires`: a sweep that could not run in its second is replaced by the next one.
+        "sweep": {"task": "notifications.sweep", "schedule": 1.0, "options": {"queue": SWEEP, "expires": 1}},
+        "prune": {"task": "notifications.prune", "schedule": 3600.0, "options": {"queue": CONTROL, "expires": 3600}},
+    },
+)
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _use_our_logs(**_: Any) -> None:
+    configure_logs(level=env.LOG_LEVEL.read(), style=env.LOG_FORMAT.read())
+
+
+@worker_init.connect
+@beat_init.connect
+def _check_secrets(**_: Any) -> None:
+    refuse_without_secrets()
+
+
+@worker_ready.connect
+def _say_ready(**_: Any) -> None:
+    ready_file = env.READY_FILE.read()
+    if ready_file:
+        Path(ready_file).touch()

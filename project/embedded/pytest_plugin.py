@@ -1,0 +1,57 @@
+"""Real engines for a test run: once per run, in a folder that goes away, unless the environment names others.
+
+Loaded with `-p` in pytest's options, because Django's settings are read before any conftest.py. Each
+process of a parallel run gets databases of its own: pytest-django makes that of PostgreSQL, those of
+Redis are told apart by number here.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from project import env
+from project.embedded.engines import Engines
+from project.embedded.home import Home
+
+_IN_PARALLEL = "PYTEST_XDIST_WORKER"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]:
+    """Before pytest-django's own hook, which reads the settings."""
+    worker = env.inherited().get(_IN_PARALLEL)
+    if worker:
+        env.put(_numbered(int(worker.removeprefix("gw")) + 1))
+    elif not early_config.known_args_namespace.help:
+        _start()
+    yield
+
+
+def _start() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="belfry-test-"))
+    home = Home(folder)
+    engines = Engines(home, given=env.inherited(), fast=True)
+    # At exit, and not in a hook of pytest's: those are not called when a run fails early.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(engines.stop)
+    engines.start()
+    env.put(engines.environment)
+    env.fill({**home.keys(), env.LOG_FORMAT.name: "human"})
+
+
+def _numbered(process: int) -> dict[str, str]:
+    """Two Redis databases for each process; the first two belong to a run in one process."""
+    urls = {env.REDIS_URL.name: 2 * process + 1, env.BROKER_URL.name: 2 * process}
+    return {
+        name: urlunsplit(urlsplit(os.environ[name])._replace(path=f"/{database}"))
+        for name, database in urls.items()
+        if os.environ.get(name, "").startswith("redis")
+    }
