@@ -99,17 +99,15 @@ class Conduct:
         """What to answer to a request that arrived `now`."""
         if self._plain:
             return _TAKEN
-        if self._first_at is None:
-            self._first_at = now
-        misbehaves = self._misbehaves_until(now) and self.random.random() < self.behaviour.share
+        self._first_at = self._first_at or now
+        elapsed_s = (now - self._first_at).total_seconds()
+        misbehaves = self._is_due(elapsed_s) and self.random.random() < self.behaviour.share
         self._misbehaved += misbehaves
         return self._wrong() if misbehaves else Answer(after_s=self._delay_s())
 
-    def _misbehaves_until(self, now: datetime) -> bool:
+    def _is_due(self, elapsed_s: float) -> bool:
         if self.behaviour.status == 204 and self.behaviour.manner is Manner.WHOLE:
             return False
-        assert self._first_at is not None
-        elapsed_s = (now - self._first_at).total_seconds()
         return self._misbehaved < self.behaviour.for_requests and elapsed_s < self.behaviour.for_s
 
     def _wrong(self) -> Answer:

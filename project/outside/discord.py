@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
-from random import Random
 from typing import Any
 from urllib.parse import parse_qs
 
 from project.outside.behaviour import Behaviour, Conduct
+from project.outside.chance import chance
 from project.outside.discord_rules import errors_tree, faults_of, is_empty
 from project.outside.http_server import Answer, Manner, Request
 from project.outside.journal import IDEMPOTENCY_ID, Journal, Received
@@ -34,7 +34,7 @@ INVALID_FORM_BODY = 50035
 INVALID_JSON = 50109
 
 
-class Refusal(Exception):
+class DiscordError(Exception):
     """An answer in Discord's form of an error."""
 
     def __init__(self, status: int, code: int, message: str, *, errors: Mapping[str, Any] | None = None) -> None:
@@ -113,7 +113,7 @@ class Discord:
 
     def open(self, name: str, *, limit: Limit | None = None) -> str:
         """Make the webhook that the journal calls `discord/<name>`; its path on this server."""
-        random = Random(f"{self._seed}:discord/{name}")
+        random = chance(self._seed, f"discord/{name}")
         snowflake = str(random.randrange(10**17, 10**18))
         token = "".join(random.choices("ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0123456789-_", k=68))
         bucket = Bucket(sha256(snowflake.encode()).hexdigest()[:32], limit or self._limit)
@@ -130,7 +130,7 @@ class Discord:
         """From now on the webhook misbehaves like this, before it looks at what came. Raises `KeyError`."""
         for webhook in self._webhooks.values():
             if webhook.place == place:
-                webhook.conduct = Conduct(behaviour, Random(f"{self._seed}:{place}"))
+                webhook.conduct = Conduct(behaviour, chance(self._seed, place))
                 return
         raise KeyError(place)
 
@@ -138,8 +138,8 @@ class Discord:
         """Answer a request below `/api/`."""
         try:
             webhook = self._webhook(request)
-        except Refusal as refusal:
-            return self._refuse(request, "discord", refusal, {})
+        except DiscordError as error:
+            return self._refuse(request, "discord", error, {})
         bad = webhook.conduct.answer(request.received_at)
         if bad.status != 204 or bad.manner is not Manner.WHOLE:
             self._write(request, webhook.place, bad.status, bad.manner.value)
@@ -154,8 +154,8 @@ class Discord:
             return self._rate_limited(request, webhook, now)
         try:
             body = _decode(request)
-        except Refusal as refusal:
-            return self._refuse(request, webhook.place, refusal, headers)
+        except DiscordError as error:
+            return self._refuse(request, webhook.place, error, headers)
         waits = parse_qs(request.query).get("wait", ["false"])[0].lower() in ("true", "1")
         self._write(request, webhook.place, 200 if waits else 204, "")
         message = _message(body, webhook, request.received_at)
@@ -164,17 +164,17 @@ class Discord:
     def _webhook(self, request: Request) -> Webhook:
         match = _PATH.fullmatch(request.path)
         if match is None:
-            raise Refusal(404, 0, "404: Not Found")
+            raise DiscordError(404, 0, "404: Not Found")
         if request.method != "POST":
-            raise Refusal(405, 0, "405: Method Not Allowed")
+            raise DiscordError(405, 0, "405: Method Not Allowed")
         if not match["id"].isdecimal():
             message = f'Value "{match["id"]}" is not snowflake.'
-            raise Refusal(400, INVALID_FORM_BODY, "Invalid Form Body", errors={"webhook_id": [message]})
+            raise DiscordError(400, INVALID_FORM_BODY, "Invalid Form Body", errors={"webhook_id": [message]})
         webhook = self._webhooks.get(match["id"])
         if webhook is None:
-            raise Refusal(404, UNKNOWN_WEBHOOK, "Unknown Webhook")
+            raise DiscordError(404, UNKNOWN_WEBHOOK, "Unknown Webhook")
         if webhook.token != match["token"]:
-            raise Refusal(401, INVALID_WEBHOOK_TOKEN, "Invalid Webhook Token")
+            raise DiscordError(401, INVALID_WEBHOOK_TOKEN, "Invalid Webhook Token")
         return webhook
 
     def _rate_limited(self, request: Request, webhook: Webhook, now: float) -> Answer:
@@ -188,9 +188,9 @@ class Discord:
         body = {"message": "You are being rate limited.", "retry_after": round(wait_s, 3), "global": False}
         return _json(429, body, headers)
 
-    def _refuse(self, request: Request, place: str, refusal: Refusal, headers: Mapping[str, str]) -> Answer:
-        self._write(request, place, refusal.status, f"{refusal} {json.dumps(refusal.body.get('errors', ''))}")
-        return _json(refusal.status, refusal.body, headers)
+    def _refuse(self, request: Request, place: str, error: DiscordError, headers: Mapping[str, str]) -> Answer:
+        self._write(request, place, error.status, f"{error} {json.dumps(error.body.get('errors', ''))}")
+        return _json(error.status, error.body, headers)
 
     def _write(self, request: Request, place: str, status: int, note: str) -> None:
         found = IDEMPOTENCY_ID.search(request.body.decode("utf-8", "replace"))
@@ -209,18 +209,18 @@ class Discord:
 
 def _decode(request: Request) -> dict[str, Any]:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
-        raise Refusal(400, EMPTY_MESSAGE, "Cannot send an empty message")
+        raise DiscordError(400, EMPTY_MESSAGE, "Cannot send an empty message")
     try:
         body = json.loads(request.body)
     except ValueError:
-        raise Refusal(400, INVALID_JSON, "The request body contains invalid JSON.") from None
+        raise DiscordError(400, INVALID_JSON, "The request body contains invalid JSON.") from None
     if not isinstance(body, dict):
-        raise Refusal(400, INVALID_FORM_BODY, "Invalid Form Body")
+        raise DiscordError(400, INVALID_FORM_BODY, "Invalid Form Body")
     faults = faults_of(body)
     if faults:
-        raise Refusal(400, INVALID_FORM_BODY, "Invalid Form Body", errors=errors_tree(faults))
+        raise DiscordError(400, INVALID_FORM_BODY, "Invalid Form Body", errors=errors_tree(faults))
     if is_empty(body):
-        raise Refusal(400, EMPTY_MESSAGE, "Cannot send an empty message")
+        raise DiscordError(400, EMPTY_MESSAGE, "Cannot send an empty message")
     return body
 
 

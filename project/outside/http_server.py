@@ -67,7 +67,7 @@ class Answer:
 Handler = Callable[[Request], Answer]
 
 
-class BadRequest(Exception):
+class RequestError(Exception):
     """What came is not a request that this server reads; the text goes into the answer."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -87,7 +87,7 @@ class HttpServer:
         """Listen on `port` (0: a free one) and return the port."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connect, "127.0.0.1", port, backlog=2048)
-        return cast(int, self._server.sockets[0].getsockname()[1])
+        return cast("int", self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and cut what is still connected."""
@@ -117,10 +117,10 @@ class Connection(asyncio.Protocol):
     # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         self._connections.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._connections.discard(self)
         if self._answering is not None:
             self._answering.cancel()
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
                     continue
                 self._answering = asyncio.get_running_loop().create_task(self._misbehave(answer))
                 return
-        except BadRequest as error:
+        except RequestError as error:
             body = str(error).encode()
             self._transport.write(render(Answer(error.status, body, {"Connection": "close"})))
             self._transport.close()
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
         head_end = self._buffer.find(b"\r\n\r\n")
         if head_end < 0:
             if len(self._buffer) > MAX_HEAD_BYTES:
-                raise BadRequest(431, "The head of the request is too long.")
+                raise RequestError(431, "The head of the request is too long.")
             return None
         method, target, headers = parse_head(bytes(self._buffer[:head_end]))
         body_start = head_end + 4
@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
     async def _give_whole(self, answer: Answer) -> None:
         self._transport.write(render(answer))
 
-    async def _reset(self, answer: Answer) -> None:
+    async def _reset(self, _answer: Answer) -> None:
         # A linger of nothing turns the close into a reset, which the sender sees as an error.
         sock: socket.socket = self._transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -210,7 +210,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(bytes((byte,)))
             await asyncio.sleep(DRIP_INTERVAL_S)
 
-    async def _hang(self, answer: Answer) -> None:
+    async def _hang(self, _answer: Answer) -> None:
         await asyncio.Event().wait()
 
     _MANNERS: ClassVar[Mapping[Manner, Callable[[Connection, Answer], Coroutine[None, None, None]]]] = {
@@ -224,29 +224,29 @@ class Connection(asyncio.Protocol):
 
 
 def parse_head(head: bytes) -> tuple[str, str, dict[str, str]]:
-    """Method, target and headers of a request. Raises `BadRequest`."""
+    """Method, target and headers of a request. Raises `RequestError`."""
     first, *lines = head.decode("latin-1").split("\r\n")
     parts = first.split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
-        raise BadRequest(400, "The request line is not HTTP/1.1.")
+        raise RequestError(400, "The request line is not HTTP/1.1.")
     headers = {}
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or name != name.strip():
-            raise BadRequest(400, "A header line has no name and value.")
+            raise RequestError(400, "A header line has no name and value.")
         headers[name.lower()] = value.strip()
     return parts[0], parts[1], headers
 
 
 def body_length(headers: Mapping[str, str]) -> int:
-    """How many bytes of body follow the head. Raises `BadRequest`."""
+    """How many bytes of body follow the head. Raises `RequestError`."""
     if "transfer-encoding" in headers:
-        raise BadRequest(411, "A body needs a Content-Length here.")
+        raise RequestError(411, "A body needs a Content-Length here.")
     text = headers.get("content-length", "0")
     if not text.isdecimal():
-        raise BadRequest(400, "Content-Length is not a number.")
+        raise RequestError(400, "Content-Length is not a number.")
     if int(text) > MAX_BODY_BYTES:
-        raise BadRequest(413, "The body is too large.")
+        raise RequestError(413, "The body is too large.")
     return int(text)
 
 

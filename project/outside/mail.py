@@ -10,12 +10,12 @@ import asyncio
 from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
 from email.policy import default as default_policy
-from random import Random
 from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from project.outside.behaviour import Behaviour, Conduct
+from project.outside.chance import chance
 from project.outside.http_server import Manner
 from project.outside.journal import IDEMPOTENCY_ID, Journal, Received
 
@@ -39,7 +39,7 @@ class Mail:
         """Listen on loopback on `port` (0: a free one) and return the port."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._connect, "127.0.0.1", port)
-        return cast(int, self._server.sockets[0].getsockname()[1])
+        return cast("int", self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Stop listening and cut what is still connected."""
@@ -47,12 +47,12 @@ class Mail:
             return
         self._server.close()
         for transport in list(self._connections):
-            cast(asyncio.Transport, transport).abort()
+            cast("asyncio.Transport", transport).abort()
         await self._server.wait_closed()
 
     def behave(self, behaviour: Behaviour) -> None:
         """From now on the server behaves like this."""
-        self._conduct = Conduct(behaviour, Random(f"{self._seed}:mail"))
+        self._conduct = Conduct(behaviour, chance(self._seed, "mail"))
 
     def reject(self, *addresses: str) -> None:
         """From now on these mailboxes do not exist (550), and only these."""
@@ -60,8 +60,8 @@ class Mail:
 
     # Called by aiosmtpd.
 
-    async def handle_RCPT(
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    async def handle_RCPT(  # noqa: N802
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         if address.lower() in self._unknown:
             self._write(datetime.now(UTC), address, NO_MAILBOX, address.encode(), note="no such mailbox")
@@ -69,18 +69,18 @@ class Mail:
         envelope.rcpt_tos.append(address)
         return f"{OK} OK"
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
         now = datetime.now(UTC)
         answer = self._conduct.answer(now)
         status = OK if answer.status in (200, 204) else answer.status
         note = "" if answer.manner is Manner.WHOLE else answer.manner.value
-        body = cast(bytes, envelope.original_content)
+        body = cast("bytes", envelope.original_content)
         self._write(now, envelope.rcpt_tos[0], status, body, note=note)
         await asyncio.sleep(answer.after_s)
         if answer.manner is Manner.HANG:
             await asyncio.Event().wait()
         if answer.manner is not Manner.WHOLE:
-            cast(Any, server.transport).abort()
+            cast("Any", server.transport).abort()
         return f"{status} {_enhanced(status)}"
 
     def _connect(self) -> SMTP:

@@ -12,15 +12,15 @@ import hmac
 from collections.abc import Mapping
 from datetime import datetime
 from hashlib import sha256
-from random import Random
 
 from project.outside.behaviour import Behaviour, Conduct
+from project.outside.chance import chance
 from project.outside.http_server import Answer, Manner, Request
 from project.outside.journal import Journal, Received
 
 #: How far the sender's clock may be from ours.
 TOLERANCE_S = 5 * 60
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105
 
 
 class SignatureError(Exception):
@@ -67,7 +67,7 @@ class Webhooks:
 
     def behave(self, place: str, behaviour: Behaviour) -> None:
         """From now on `place` behaves like this."""
-        self._conducts[place] = Conduct(behaviour, Random(f"{self._seed}:{place}"))
+        self._conducts[place] = Conduct(behaviour, chance(self._seed, place))
 
     def receive_signed(self, request: Request) -> Answer:
         """Answer a request to `/hooks/<name>`."""

@@ -53,7 +53,8 @@ class World:
             "__behave": control.behave,
         }
         self._started = threading.Event()
-        self._failure: Exception | None = None
+        #: Why it could not start; told to the thread that waits for it.
+        self._failure: OSError | None = None
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._run, name="outside", daemon=True)
@@ -130,8 +131,9 @@ class World:
     def _run(self) -> None:
         try:
             asyncio.run(self._live())
-        except Exception as error:  # told to the thread that waits for the start
+        except OSError as error:
             self._failure = error
+        finally:
             self._started.set()
 
     async def _live(self) -> None:
