@@ -8,7 +8,7 @@ import pytest
 from cryptography.fernet import Fernet
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from channels_app.secrets import NoSecretKeys, SecretBox, SecretUnreadable, default_box
 
@@ -76,7 +76,7 @@ def test_what_is_not_sealed_is_never_taken_for_a_secret(text: str) -> None:
         SecretBox({"k1": NEW}).open(text)
 
 
-def test_without_keys_nothing_works_and_the_setting_is_named(settings: SettingsWrapper) -> None:
+def test_without_keys_nothing_works_and_the_setting_is_named(settings: Settings) -> None:
     with pytest.raises(NoSecretKeys, match="BELFRY_CHANNEL_KEYS"):
         SecretBox({})
     settings.BELFRY_CHANNEL_KEYS = {}
@@ -90,7 +90,7 @@ def test_a_bad_key_is_named_by_its_id_alone() -> None:
     assert CANARY not in "".join(traceback.format_exception(caught.value))
 
 
-def test_the_default_box_follows_the_settings(settings: SettingsWrapper) -> None:
+def test_the_default_box_follows_the_settings(settings: Settings) -> None:
     settings.BELFRY_CHANNEL_KEYS = {"a": OLD}
     sealed = default_box().seal({"token": CANARY})
     settings.BELFRY_CHANNEL_KEYS = {"b": NEW, "a": OLD}
