@@ -9,11 +9,12 @@ from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init, worker_ready
 from django.conf import settings
 
+from notifications.lanes import queue_of
 from project import env
 from project.broker import broker_settings
 from project.logs import configure_logs
 from project.production import refuse_without_secrets
-from project.queues import CONTROL, ROUTE, SWEEP, queue_of
+from project.queues import CONTROL, ROUTE, SWEEP
 
 env.fill({"DJANGO_SETTINGS_MODULE": "project.settings"})
 

@@ -24,7 +24,11 @@ def logging_settings(*, level: str, style: str) -> dict[str, Any]:
     """Django's LOGGING. `style` is json, human, or auto: human on a terminal."""
     human = style == "human" or (style == "auto" and sys.stderr.isatty())
     renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty() and not env.NO_COLOR.is_set())
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty() and not env.NO_COLOR.is_set(),
+            # The pretty one shows local variables, and those may be secrets.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
         if human
         else structlog.processors.JSONRenderer()
     )

@@ -41,7 +41,7 @@ class Engines:
         def start(engine: Postgres | Valkey) -> None:
             try:
                 engine.start()
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - raised again below
                 failures.append(error)
 
         threads = [threading.Thread(target=start, args=(engine,)) for engine in self.by_name.values()]

@@ -85,7 +85,7 @@ class Home:
         self.env_file.unlink(missing_ok=True)
 
     def running(self) -> dict[str, str]:
-        """What a running Belfry has published; empty when none runs (a file left by a killed one counts for nothing)."""
+        """What a running Belfry has published; empty when none runs, even if a killed one has left its file."""
         try:
             with self.locked():
                 self.withdraw()
@@ -94,6 +94,23 @@ class Home:
             with contextlib.suppress(FileNotFoundError):
                 return dict(word.split("=", 1) for word in shlex.split(self.env_file.read_text()))
             return {}
+
+    def keep_first_login(self, user: str, password: str) -> None:
+        write_private(self._first_login, f"{user} {password}")
+
+    def first_login(self) -> tuple[str, str] | None:
+        """The first administrator's name and password, until somebody has logged in with them."""
+        with contextlib.suppress(FileNotFoundError):
+            user, _, password = self._first_login.read_text().partition(" ")
+            return user, password
+        return None
+
+    def forget_first_login(self) -> None:
+        self._first_login.unlink(missing_ok=True)
+
+    @property
+    def _first_login(self) -> Path:
+        return self.path / "first-login"
 
 
 def write_private(path: Path, content: str) -> None:

@@ -103,7 +103,7 @@ class Process:
         marks = ["--not-root"] if self.not_root else []
         command = [sys.executable, "-I", "-S", str(_LEASH), str(os.getpid()), str(int(self.orphan_signal)), *marks]
         with self.log.open("ab") as log:
-            return subprocess.Popen(  # noqa: S603
+            return subprocess.Popen(
                 [*command, *self.command],
                 cwd=self.folder,
                 env=dict(self.environment),
@@ -139,7 +139,7 @@ class _Spawner:
             result, job = self._jobs.get()
             try:
                 result.set_result(job())
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
                 result.set_exception(error)
 
 

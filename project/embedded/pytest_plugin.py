@@ -8,7 +8,6 @@ Redis are told apart by number here.
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -50,8 +49,9 @@ def _start() -> None:
 def _numbered(process: int) -> dict[str, str]:
     """Two Redis databases for each process; the first two belong to a run in one process."""
     urls = {env.REDIS_URL.name: 2 * process + 1, env.BROKER_URL.name: 2 * process}
+    given = env.inherited()
     return {
-        name: urlunsplit(urlsplit(os.environ[name])._replace(path=f"/{database}"))
+        name: urlunsplit(urlsplit(given[name])._replace(path=f"/{database}"))
         for name, database in urls.items()
-        if os.environ.get(name, "").startswith("redis")
+        if given.get(name, "").startswith("redis")
     }

@@ -80,6 +80,7 @@ class Valkey:
             # A full memory must be an error, and not messages that silently vanish.
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
+            "loglevel": "warning",
         }
         return "".join(f"{key} {value}\n" for key, value in lines.items())
 

@@ -7,6 +7,8 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 @pytest.mark.django_db
@@ -29,5 +31,5 @@ def test_postgresql_asks_for_a_password() -> None:
 
 def test_redis_asks_for_a_password() -> None:
     port = redis.Redis.from_url(settings.BELFRY_REDIS_URL).connection_pool.connection_kwargs["port"]
-    with redis.Redis(port=port) as server, pytest.raises(redis.AuthenticationError):
+    with redis.Redis(port=port, retry=Retry(NoBackoff(), 0)) as server, pytest.raises(redis.AuthenticationError):
         server.ping()

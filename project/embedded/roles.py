@@ -1,0 +1,62 @@
+"""The processes of Belfry and their command lines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from project.queues import QUEUES_OF_WORKER
+
+#: Tasks at once. A drain is one task that keeps hundreds of requests going.
+_THREADS_OF_WORKER = {"worker-deliver": 8, "worker-control": 4}
+_WEB_THREADS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process finds what is its own."""
+
+    host: str
+    port: int
+    home: Path
+
+
+def _web(place: Place) -> list[str]:
+    where = ["--host", place.host, "--port", str(place.port)]
+    size = ["--workers", "1", "--blocking-threads", str(_WEB_THREADS), "--respawn-failed-workers"]
+    return ["granian", "--interface", "wsgi", *where, *size, "--log-level", "warning", "project.wsgi:application"]
+
+
+def _worker(name: str) -> Callable[[Place], list[str]]:
+    def command(_: Place) -> list[str]:
+        size = ["-P", "threads", "-c", str(_THREADS_OF_WORKER[name]), "-Q", ",".join(QUEUES_OF_WORKER[name])]
+        quiet = ["--without-gossip", "--without-mingle", "-l", "WARNING"]
+        return ["celery", "-A", "project.celery", "-q", "worker", *size, *quiet, "-n", f"{name}@%h"]
+
+    return command
+
+
+def _beat(place: Place) -> list[str]:
+    return ["celery", "-A", "project.celery", "-q", "beat", "-l", "WARNING", "-s", str(place.home / "beat-schedule")]
+
+
+_MODULES: dict[str, Callable[[Place], list[str]]] = {
+    "web": _web,
+    "worker-deliver": _worker("worker-deliver"),
+    "worker-control": _worker("worker-control"),
+    "beat": _beat,
+}
+
+#: All of them, in the order of starting.
+ROLES = tuple(_MODULES)
+#: In the order of stopping: first nothing new comes in, then nobody asks for work, then the work ends.
+STOP_ORDER = (("web",), ("beat",), ("worker-control", "worker-deliver"))
+#: Those that make their ready file (`BELFRY_READY_FILE`); the others are asked.
+SAY_READY = frozenset(QUEUES_OF_WORKER)
+
+
+def command_line(role: str, place: Place) -> list[str]:
+    """The program and its arguments. Raises `KeyError` for a role that does not exist."""
+    return [sys.executable, "-m", *_MODULES[role](place)]

@@ -1,0 +1,20 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from project.embedded.supervisor import Supervisor
+
+
+@pytest.fixture(scope="session")
+def belfry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    """A whole Belfry with engines of its own, that may reach channels on loopback. Started when first asked for."""
+    home: Path = tmp_path_factory.mktemp("belfry")
+    with Supervisor(
+        home=home, own_engines=True, fast=True, extra_env={"BELFRY_ALLOWED_NETWORKS": "127.0.0.0/8"}
+    ) as running:
+        yield running
