@@ -49,10 +49,10 @@ class Channel(models.Model):
         null=True, blank=True, validators=[MinValueValidator(1)], help_text="Tries in all. Empty: 10."
     )
     retry_base_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="First step of the backoff. Empty: 5 s."
+        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="First step of the backoff. Empty: 10 s."
     )
     retry_cap_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="Longest step. Empty: 3600 s."
+        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="Longest step. Empty: 6 hours."
     )
     retry_jitter = models.BooleanField(null=True, blank=True, help_text="Draw each wait at random. Empty: yes.")
     retry_window_s = models.FloatField(

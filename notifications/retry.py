@@ -25,9 +25,9 @@ class Schedule:
     #: Tries in all, the first included.
     max_attempts: int = 10
     #: The step before the second try, in seconds; it doubles with every further one.
-    base_s: float = 5.0
+    base_s: float = 10.0
     #: No step is longer than this, in seconds.
-    cap_s: float = 3600.0
+    cap_s: float = 6 * 3600.0
     #: Draw each wait between zero and its step, so that what failed together does not return together.
     jitter: bool = True
     #: From the first try on, in seconds; after it nothing is tried again.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from django.db import models
 
 from channels_app.models import Channel
@@ -13,6 +16,10 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
     def waiting(self) -> DeadLetterQuerySet:
         """Those on which nobody has decided yet."""
         return self.filter(replayed_at__isnull=True, discarded_at__isnull=True)
+
+    def discard(self, ids: Sequence[int], *, reason: str, by: str, now: datetime) -> int:
+        """Decide that these are not sent; those already decided on are left alone."""
+        return self.waiting().filter(pk__in=ids).update(discarded_at=now, discard_reason=reason, decided_by=by)
 
 
 class DeadLetter(models.Model):
@@ -46,6 +53,11 @@ class DeadLetter(models.Model):
             ),
             models.Index(fields=["buried_at"], name="dead_letter_by_time"),
         ]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nobody has decided on it yet."""
+        return self.replayed_at is None and self.discarded_at is None
 
     def __str__(self) -> str:
         return f"{self.delivery_id}: {self.outcome} {self.code or ''}".strip()

@@ -75,6 +75,11 @@ class Delivery(models.Model):
                 condition=models.Q(state__in=["pending", "retrying"]),
                 name="delivery_claimable",
             ),
+            models.Index(
+                fields=["lane", "due_at"],
+                condition=models.Q(state__in=["pending", "retrying"]),
+                name="delivery_due",
+            ),
             models.Index(fields=["due_at"], condition=models.Q(state="scheduled"), name="delivery_scheduled"),
             models.Index(fields=["lease_until"], condition=models.Q(state="sending"), name="delivery_leased"),
             models.Index(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
@@ -102,3 +104,8 @@ class Notification(models.Model):
         if annotated is None:
             annotated = Notification.objects.with_state().values_list("summary", flat=True).get(pk=self.pk)
         return annotated
+
+    def mark_withdrawn(self, now: datetime) -> None:
+        """Record it, once; the first time stands."""
+        Notification.objects.filter(pk=self.pk, withdrawn_at__isnull=True).update(withdrawn_at=now)
+        self.refresh_from_db(fields=["withdrawn_at"])

@@ -1,0 +1,144 @@
+"""Accepting notifications: check, write in one transaction, answer after COMMIT, ring for routing.
+
+The same idempotency key gets the same answer, and another notification under it is a conflict.
+Nothing is published in the caller's way and nothing depends on Redis or the broker: with both away,
+acceptance is as durable and as quick, and only the delivery waits.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from django.db import transaction
+from uuid_utils.compat import uuid7
+
+from notifications import catalogue, priority
+from notifications.draft import MAX_DATA_BYTES, Draft, problems
+from notifications.models import ApiKey, acceptance
+from notifications.models.acceptance import NewNotification
+from notifications.models.streamer import Streamer
+from notifications.wake import ROUTE, wake
+
+
+class Refused(Exception):
+    """Nothing was accepted. `problems` says why, as (path of the field, sentence)."""
+
+    def __init__(self, found: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{path}: {text}" for path, text in found))
+        self.problems = tuple(found)
+
+
+class IdempotencyConflict(Exception):
+    """Another notification was accepted under this idempotency key before. Nothing was accepted now."""
+
+    def __init__(self, key: str, path: str) -> None:
+        super().__init__(f"Another notification was accepted under the idempotency key {key!r} before.")
+        self.key, self.path = key, path
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer for one notification. `repeated`: it stands since an earlier request."""
+
+    id: UUID
+    event_type: str
+    accepted_at: datetime
+    repeated: bool = False
+
+
+def accept(drafts: Sequence[Draft], *, producer: ApiKey | None, now: datetime, bulk: bool = False) -> list[Accepted]:
+    """Accept all of `drafts` or none; durable when it returns. One answer each, in order.
+
+    Raises `Refused` (paths begin with `notifications[3].` in bulk) and `IdempotencyConflict`.
+    """
+    paths = [f"notifications[{place}]." if bulk else "" for place in range(len(drafts))]
+    streamer_ids = _streamer_ids(drafts, producer)
+    found = [
+        (path + field, text)
+        for path, draft in zip(paths, drafts, strict=True)
+        for field, text in [*problems(draft, now), *_scope_problems(draft, producer, streamer_ids)]
+    ]
+    rows = [] if found else [_row(draft, producer, streamer_ids) for draft in drafts]
+    found += [
+        (f"{path}data", f"It is larger than {MAX_DATA_BYTES} bytes of JSON." if "\\u0000" not in row.data else _NUL)
+        for path, row in zip(paths, rows, strict=False)
+        if len(row.data) > MAX_DATA_BYTES or "\\u0000" in row.data
+    ]
+    if found:
+        raise Refused(found)
+    with transaction.atomic():
+        answers = _store(rows, paths, now)
+        transaction.on_commit(lambda: wake(ROUTE))
+    return answers
+
+
+_NUL = "The character NUL cannot be stored."
+
+
+def _store(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
+    written = acceptance.store(rows, now=now)
+    if len(written) == len(rows):
+        return [Accepted(row.id, row.event_type, now) for row in rows]
+    missing = [(row.producer_id, row.idempotency_key or "") for row in rows if row.id not in written]
+    standing = acceptance.standing(missing)
+    answers = []
+    for row, path in zip(rows, paths, strict=True):
+        if row.id in written:
+            answers.append(Accepted(row.id, row.event_type, now))
+            continue
+        old = standing[row.producer_id, row.idempotency_key or ""]
+        if bytes(old.digest) != row.digest:
+            raise IdempotencyConflict(row.idempotency_key or "", f"{path}idempotency_key")
+        answers.append(Accepted(old.id, row.event_type, old.accepted_at, repeated=True))
+    return answers
+
+
+def _row(draft: Draft, producer: ApiKey | None, streamer_ids: dict[str, int]) -> NewNotification:
+    event_type = catalogue.canonical(draft.event_type)
+    key = draft.idempotency_key or None
+    urgency = catalogue.usual_priority(event_type, draft.data) if draft.priority is None else draft.priority
+    return NewNotification(
+        id=uuid7(),
+        event_type=event_type,
+        priority=priority.parse(urgency),
+        title=draft.title,
+        body=draft.body,
+        data=_encode(draft.data).decode(),
+        streamer_id=_streamer_id(draft, producer, streamer_ids),
+        recipients=draft.recipients,
+        scheduled_at=draft.scheduled_at,
+        expires_at=draft.expires_at,
+        producer_id=producer.pk if producer else None,
+        idempotency_key=str(key) if key else None,
+        digest=hashlib.sha256(_encode_sorted(draft)).digest() if key else None,
+    )
+
+
+def _streamer_ids(drafts: Sequence[Draft], producer: ApiKey | None) -> dict[str, int]:
+    keys = {draft.streamer for draft in drafts if draft.streamer}
+    return dict(Streamer.objects.filter(key__in=keys).values_list("key", "id")) if keys else {}
+
+
+def _scope_problems(draft: Draft, producer: ApiKey | None, ids: dict[str, int]) -> list[tuple[str, str]]:
+    if not draft.streamer:
+        return []
+    if draft.streamer not in ids:
+        return [("streamer", f"No streamer has the key {draft.streamer!r}. Create it first: POST /api/v1/streamers.")]
+    if producer is not None and producer.streamer_id not in (None, ids[draft.streamer]):
+        return [("streamer", "This API key speaks for another streamer.")]
+    return []
+
+
+def _streamer_id(draft: Draft, producer: ApiKey | None, ids: dict[str, int]) -> int | None:
+    if draft.streamer:
+        return ids[draft.streamer]
+    return producer.streamer_id if producer else None
+
+
+_encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode

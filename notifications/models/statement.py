@@ -1,0 +1,25 @@
+"""Statements that carry many rows at once, on Django's own connection.
+
+Arrays go over the wire in binary: psycopg's text form of a list costs about fifteen times as much,
+and `bulk_update` some four hundred microseconds a row. So what is hot is written as one SQL
+statement over `unnest`, run here; everything else uses the ORM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import connection
+from psycopg.rows import namedtuple_row
+
+
+def run(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+    """Run one statement and return its rows as named tuples, or none. Placeholders are `%(name)b`.
+
+    Takes part in Django's transaction where there is one. Raises Django's `DatabaseError` family.
+    """
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.cursor(binary=True, row_factory=namedtuple_row) as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,32 @@
+"""Every change of a delivery's state: one function a letter, one guarded statement a function.
+
+The guard is the table in `notifications.states`: each statement names the states it may leave, and
+where a worker holds the row, the fencing token too. Rows that someone else has moved meanwhile are
+simply not changed; each function says how many, or which, it did change.
+
+Times come from the caller (`now`, aware). Nothing here decides anything.
+"""
+
+from notifications.models.transitions.claiming import claim, claim_one
+from notifications.models.transitions.creating import NewDelivery, create
+from notifications.models.transitions.ending import cancel, cancel_overdue, replay
+from notifications.models.transitions.leasing import give_back, renew, take_back
+from notifications.models.transitions.settling import Result, settle
+from notifications.models.transitions.waiting import postpone, promote
+
+__all__ = [
+    "NewDelivery",
+    "Result",
+    "cancel",
+    "cancel_overdue",
+    "claim",
+    "claim_one",
+    "create",
+    "give_back",
+    "postpone",
+    "promote",
+    "renew",
+    "replay",
+    "settle",
+    "take_back",
+]

@@ -1,0 +1,108 @@
+"""e: a worker takes deliveries under a lease, with a new fencing token."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from notifications.models import statement
+from notifications.models.transitions.guard import guard
+
+#: What a claimed row brings with it: all that is needed to tell it, so that nothing is read twice.
+_CLAIMED_COLUMNS = """
+    d.id, d.notification_id, d.channel_id, d.address, d.token, d.attempts, d.first_attempt_at, d.expires_at,
+    d.lane, n.event_type, n.priority, n.title, n.body, n.data::text AS data, n.accepted_at,
+    coalesce(s.key, '') AS streamer_key, coalesce(s.name, '') AS streamer_name, coalesce(s.platform, '') AS platform
+"""
+
+# Which channels have something in the lane is found by jumping from one to the next in the index, so
+# that a channel with a long backlog costs as much as one with a single row. Each gives as many as it
+# has room for; the channel after the last one served comes first, so that none is starved. First
+# tries come before later ones, so that a backlog of retries never delays what is new; a quarter of
+# the room is kept for the later ones, so that they get on too.
+_CLAIM = f"""
+WITH RECURSIVE active(channel_id) AS (
+    (SELECT channel_id FROM notifications_delivery
+     WHERE lane = %(lane)b AND state IN {guard("e")} ORDER BY channel_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.channel_id FROM notifications_delivery d
+            WHERE d.lane = %(lane)b AND d.state IN {guard("e")} AND d.channel_id > active.channel_id
+            ORDER BY d.channel_id LIMIT 1)
+    FROM active WHERE active.channel_id IS NOT NULL
+), due AS MATERIALIZED (
+    SELECT picked.id
+    FROM (
+        SELECT a.channel_id, coalesce(r.size, %(room)b::int4) AS size
+        FROM active a LEFT JOIN unnest(%(channel_ids)b::int8[], %(rooms)b::int4[]) AS r(channel_id, size)
+            ON r.channel_id = a.channel_id
+        WHERE a.channel_id IS NOT NULL AND coalesce(r.size, %(room)b::int4) > 0
+        ORDER BY (a.channel_id <= %(after)b::int8), a.channel_id
+    ) AS served, LATERAL (
+        (SELECT id FROM notifications_delivery
+         WHERE lane = %(lane)b AND channel_id = served.channel_id AND state = 'pending' AND due_at <= %(now)b
+           AND NOT cancel_requested AND (expires_at IS NULL OR expires_at > %(now)b)
+         ORDER BY due_at LIMIT served.size FOR UPDATE SKIP LOCKED)
+        UNION ALL
+        (SELECT id FROM notifications_delivery
+         WHERE lane = %(lane)b AND channel_id = served.channel_id AND state = 'retrying' AND due_at <= %(now)b
+           AND NOT cancel_requested AND (expires_at IS NULL OR expires_at > %(now)b)
+         ORDER BY due_at LIMIT (served.size + 3) / 4 FOR UPDATE SKIP LOCKED)
+    ) AS picked
+    LIMIT %(limit)b
+)
+UPDATE notifications_delivery d
+SET state = 'sending', token = d.token + 1, lease_until = %(lease_until)b,
+    first_attempt_at = coalesce(d.first_attempt_at, %(now)b)
+FROM due, notifications_notification n LEFT JOIN notifications_streamer s ON s.id = n.streamer_id
+WHERE d.id = due.id AND d.state IN {guard("e")} AND n.id = d.notification_id
+RETURNING {_CLAIMED_COLUMNS}
+"""
+
+_CLAIM_ONE = f"""
+UPDATE notifications_delivery d
+SET state = 'sending', token = d.token + 1, lease_until = %(lease_until)b,
+    first_attempt_at = coalesce(d.first_attempt_at, %(now)b)
+FROM notifications_notification n LEFT JOIN notifications_streamer s ON s.id = n.streamer_id
+WHERE d.id = %(id)b AND d.state IN {guard("e")} AND d.due_at <= %(now)b AND n.id = d.notification_id
+  AND NOT d.cancel_requested AND (d.expires_at IS NULL OR d.expires_at > %(now)b)
+RETURNING {_CLAIMED_COLUMNS}
+"""
+
+
+def claim(
+    lane: str,
+    *,
+    limit: int,
+    room: int,
+    rooms: Sequence[tuple[int, int]],
+    after_channel: int,
+    now: datetime,
+    lease_s: float,
+) -> list[Any]:
+    """e: lease up to `limit` of what is due in a lane.
+
+    `room` is how many of one channel, unless `rooms`, pairs of (channel id, how many), says otherwise;
+    channels behind `after_channel` are served first.
+    """
+    return statement.run(
+        _CLAIM,
+        {
+            "lane": lane,
+            "limit": limit,
+            "room": room,
+            "channel_ids": [channel_id for channel_id, _ in rooms],
+            "rooms": [size for _, size in rooms],
+            "after": after_channel,
+            "now": now,
+            "lease_until": now + timedelta(seconds=lease_s),
+        },
+    )
+
+
+def claim_one(delivery_id: int, *, now: datetime, lease_s: float) -> Any | None:
+    """e: lease this one if it is due, else None: someone was faster, or it waits."""
+    rows = statement.run(
+        _CLAIM_ONE, {"id": delivery_id, "now": now, "lease_until": now + timedelta(seconds=lease_s)}
+    )
+    return rows[0] if rows else None

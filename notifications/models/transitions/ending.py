@@ -1,0 +1,102 @@
+"""k and l: people and times decide: replayed, withdrawn, expired, superseded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from notifications.models import statement
+from notifications.models.transitions.guard import guard
+
+_REPLAY = f"""
+WITH moved AS (
+    UPDATE notifications_delivery d
+    SET state = 'pending', attempts = 0, lost_leases = 0, first_attempt_at = NULL, due_at = %(now)b,
+        settled_at = NULL, expires_at = NULL, cancel_requested = false, reason_code = 'replayed',
+        reason = 'Replayed by ' || %(by)b::text || '.'
+    WHERE d.id = ANY(%(ids)b::int8[]) AND d.state IN {guard("k")}
+    RETURNING d.id, d.lane
+), decided AS (
+    UPDATE notifications_deadletter l SET replayed_at = %(now)b, decided_by = %(by)b::text
+    FROM moved WHERE l.delivery_id = moved.id AND l.replayed_at IS NULL AND l.discarded_at IS NULL
+)
+SELECT id, lane FROM moved
+"""
+
+
+def replay(delivery_ids: Sequence[int], *, by: str, now: datetime) -> list[Any]:
+    """k: begin again with all attempts, for `by`; a person's word stands above an expiry. Rows: `id, lane`."""
+    return statement.run(_REPLAY, {"ids": list(delivery_ids), "by": by, "now": now})
+
+
+_CANCEL = f"""
+WITH doomed AS (
+    SELECT id, state FROM notifications_delivery
+    WHERE (%(notification_id)b::uuid IS NULL OR notification_id = %(notification_id)b)
+      AND (%(channel_id)b::int8 IS NULL OR channel_id = %(channel_id)b)
+      AND (%(ids)b::int8[] IS NULL OR id = ANY(%(ids)b::int8[]))
+      AND state IN ('scheduled', 'pending', 'retrying', 'sending')
+    FOR UPDATE
+)
+UPDATE notifications_delivery d
+SET state = CASE WHEN doomed.state IN {guard("l")} THEN 'cancelled' ELSE d.state END,
+    reason_code = CASE WHEN doomed.state IN {guard("l")} THEN %(code)b ELSE d.reason_code END,
+    reason = CASE WHEN doomed.state IN {guard("l")} THEN %(reason)b ELSE d.reason END,
+    settled_at = CASE WHEN doomed.state IN {guard("l")} THEN %(now)b::timestamptz END,
+    cancel_requested = true
+FROM doomed WHERE d.id = doomed.id
+RETURNING d.id, d.state
+"""
+
+
+def cancel(
+    *,
+    code: str,
+    reason: str,
+    now: datetime,
+    notification_id: UUID | None = None,
+    channel_id: int | None = None,
+    ids: Sequence[int] | None = None,
+) -> list[Any]:
+    """l: end what is open of a notification, of a channel, or these ids.
+
+    What a worker holds right now is marked, and ended when it comes back undelivered. Rows:
+    `id, state`. Name at least one of the three.
+    """
+    if notification_id is None and channel_id is None and ids is None:
+        raise ValueError("name a notification, a channel or ids: cancelling everything is never meant")
+    return statement.run(
+        _CANCEL,
+        {
+            "code": code,
+            "reason": reason,
+            "now": now,
+            "notification_id": notification_id,
+            "channel_id": channel_id,
+            "ids": None if ids is None else list(ids),
+        },
+    )
+
+
+_CANCEL_OVERDUE = f"""
+WITH doomed AS (
+    (SELECT id FROM notifications_delivery
+     WHERE state IN {guard("l")} AND expires_at <= %(now)b LIMIT %(limit)b FOR UPDATE SKIP LOCKED)
+    UNION
+    (SELECT id FROM notifications_delivery
+     WHERE state IN {guard("l")} AND cancel_requested LIMIT %(limit)b FOR UPDATE SKIP LOCKED)
+)
+UPDATE notifications_delivery d
+SET state = 'cancelled', settled_at = %(now)b,
+    reason_code = CASE WHEN d.cancel_requested THEN 'withdrawn' ELSE 'expired' END,
+    reason = CASE WHEN d.cancel_requested THEN 'It was withdrawn while a worker held it.' ELSE 'It expired.' END
+FROM doomed WHERE d.id = doomed.id
+RETURNING d.id
+"""
+
+
+def cancel_overdue(*, now: datetime, limit: int) -> int:
+    """l: end what has expired, and what was withdrawn while a worker held it."""
+    return len(statement.run(_CANCEL_OVERDUE, {"now": now, "limit": limit}))

@@ -1,0 +1,82 @@
+"""Leases: kept while a request is in flight, given back unused (j), taken back when they ran out (j, or i)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from notifications.models import statement
+from notifications.models.transitions.guard import guard
+
+_RENEW = """
+UPDATE notifications_delivery d SET lease_until = %(lease_until)b
+FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
+WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
+RETURNING d.id
+"""
+
+
+def renew(held: Iterable[tuple[int, int]], *, now: datetime, lease_s: float) -> int:
+    """Not a move: keep the leases of (id, token) that are still in flight."""
+    pairs = list(held)
+    return len(
+        statement.run(
+            _RENEW,
+            {
+                "ids": [delivery_id for delivery_id, _ in pairs],
+                "tokens": [token for _, token in pairs],
+                "lease_until": now + timedelta(seconds=lease_s),
+            },
+        )
+    )
+
+
+_TAKE_BACK = f"""
+WITH lost AS (
+    SELECT id, lease_until FROM notifications_delivery
+    WHERE state IN {guard("j")} AND lease_until < %(now)b
+    ORDER BY lease_until LIMIT %(limit)b FOR UPDATE SKIP LOCKED
+), moved AS (
+    UPDATE notifications_delivery d
+    SET state = CASE WHEN d.lost_leases + 1 >= %(most)b THEN 'dead' ELSE 'pending' END,
+        lost_leases = d.lost_leases + 1, lease_until = NULL, due_at = %(now)b, reason_code = 'lease_lost',
+        reason = 'The worker that held it died or was cut off.',
+        settled_at = CASE WHEN d.lost_leases + 1 >= %(most)b THEN %(now)b::timestamptz END
+    FROM lost WHERE d.id = lost.id
+    RETURNING d.id, d.lane, d.state, d.channel_id, d.attempts
+), logged AS (
+    INSERT INTO notifications_attempt (delivery_id, started_at, duration_ms, outcome, code, detail)
+    SELECT id, %(now)b, 0, 'unknown', 0, 'The worker that held it died or was cut off.' FROM moved
+), buried AS (
+    INSERT INTO notifications_deadletter
+        (delivery_id, channel_id, outcome, code, detail, fingerprint, attempts, buried_at, discard_reason, decided_by)
+    SELECT id, channel_id, 'unknown', 0, 'Every worker that held it died.', 'lease_lost', attempts, %(now)b, '', ''
+    FROM moved WHERE state = 'dead'
+)
+SELECT id, lane, state FROM moved
+"""
+
+
+def take_back(*, now: datetime, limit: int, most_lost_leases: int) -> list[Any]:
+    """j: the lease ran out; i when that happened too often. Rows: `id, lane, state`."""
+    return statement.run(_TAKE_BACK, {"now": now, "limit": limit, "most": most_lost_leases})
+
+
+_GIVE_BACK = f"""
+UPDATE notifications_delivery d SET state = 'pending', lease_until = NULL, due_at = %(now)b
+FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
+WHERE d.id = v.id AND d.token = v.token AND d.state IN {guard("j")}
+RETURNING d.id
+"""
+
+
+def give_back(held: Iterable[tuple[int, int]], *, now: datetime) -> int:
+    """j, by the worker itself: it stops before it began to send these (id, token)."""
+    pairs = list(held)
+    return len(
+        statement.run(
+            _GIVE_BACK,
+            {"ids": [delivery_id for delivery_id, _ in pairs], "tokens": [token for _, token in pairs], "now": now},
+        )
+    )

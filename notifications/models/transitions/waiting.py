@@ -1,0 +1,45 @@
+"""d: what waits goes on its way, or goes on waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from notifications.models import statement
+from notifications.models.transitions.guard import guard
+
+_PROMOTE = f"""
+WITH due AS (
+    SELECT id FROM notifications_delivery
+    WHERE state IN {guard("d")} AND due_at <= %(until)b AND NOT cancel_requested
+    AND (expires_at IS NULL OR expires_at > %(now)b) AND (%(ids)b::int8[] IS NULL OR id = ANY(%(ids)b::int8[]))
+    ORDER BY due_at LIMIT %(limit)b FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications_delivery d SET state = 'pending'
+FROM due WHERE d.id = due.id
+RETURNING d.id, d.lane
+"""
+
+
+def promote(*, now: datetime, until: datetime, limit: int, ids: Sequence[int] | None = None) -> list[Any]:
+    """d: the time of these has come, or comes by `until`; `due_at` stays. Rows: `id, lane`."""
+    return statement.run(
+        _PROMOTE, {"now": now, "until": until, "limit": limit, "ids": None if ids is None else list(ids)}
+    )
+
+
+_POSTPONE = """
+UPDATE notifications_delivery d SET due_at = v.due_at, reason_code = v.reason_code, reason = v.reason
+FROM unnest(%(ids)b::int8[], %(due_ats)b::timestamptz[], %(reason_codes)b::text[], %(reasons)b::text[])
+    AS v(id, due_at, reason_code, reason)
+WHERE d.id = v.id AND d.state = 'scheduled'
+RETURNING d.id
+"""
+
+
+def postpone(waits: Sequence[tuple[int, datetime, str, str]]) -> int:
+    """Not a move: what waits goes on waiting. Each of `waits` is (id, due_at, reason_code, reason)."""
+    columns: list[list[Any]] = [list(column) for column in zip(*waits, strict=True)] or [[], [], [], []]
+    names = ("ids", "due_ats", "reason_codes", "reasons")
+    return len(statement.run(_POSTPONE, dict(zip(names, columns, strict=True))))

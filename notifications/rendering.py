@@ -1,0 +1,44 @@
+"""From what was remembered to what is told: a claimed row becomes a `Message` for any transport."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from channels_app.base import Message
+from notifications import catalogue, priority
+from notifications.models.delivery import idempotency_id
+
+
+def message_of(row: Any) -> Message:
+    """The message of a row of `transitions.claim`. Texts that the producer left out come from the catalogue."""
+    data: dict[str, Any] = _decode(row.data)
+    title, body = row.title, row.body
+    if not title:
+        title, usual_body = catalogue.texts(row.event_type, _fields(row, data))
+        body = body or usual_body
+    return Message(
+        idempotency_id=idempotency_id(row.notification_id, row.id),
+        notification_id=str(row.notification_id),
+        event_type=row.event_type,
+        priority=row.priority,
+        priority_label=priority.label(row.priority),
+        title=title,
+        body=body,
+        data=data,
+        accepted_at=row.accepted_at,
+        streamer_key=row.streamer_key,
+        streamer_name=row.streamer_name,
+        platform=row.platform,
+        address=row.address,
+    )
+
+
+def _fields(row: Any, data: dict[str, Any]) -> dict[str, Any]:
+    """What default texts may name: the producer's data first, then what Belfry knows of the streamer."""
+    known = {"streamer_name": row.streamer_name, "platform": row.platform}
+    return {**{name: value for name, value in known.items() if value}, **data}
+
+
+_decode = msgspec.json.Decoder().decode

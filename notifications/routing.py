@@ -1,0 +1,107 @@
+"""From a notification to its deliveries: ask the policies, write what they decided.
+
+A batch is one transaction: it takes unrouted notifications (several workers share them by
+`SKIP LOCKED`), decides, writes the deliveries in bulk and marks the batch routed. A worker that
+dies on the way leaves the batch as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+from django.db import transaction
+
+from notifications import lanes, rulebook
+from notifications.models import transitions, unrouted
+from notifications.models.transitions import NewDelivery
+from notifications.policy import Decision, Facts, Verb, decide, select
+from notifications.rulebook import ChannelInUse, Rulebook
+from notifications.states import State
+from notifications.wake import wake
+
+#: How many notifications are decided on in one transaction.
+BATCH = 500
+
+NO_CHANNEL = "No channel is meant for it: none is configured, or the policy in force names none."
+WITHDRAWN = "It was withdrawn before it was routed."
+
+_log = structlog.get_logger(__name__)
+
+_STATES = {Verb.SEND: State.PENDING, Verb.DEFER: State.SCHEDULED, Verb.SUPPRESS: State.SUPPRESSED}
+
+
+@dataclass(slots=True)
+class Routed:
+    """What one batch came to."""
+
+    notifications: int = 0
+    deliveries: int = 0
+    lanes: set[str] = field(default_factory=set)
+
+
+def route_batch(now: datetime, *, limit: int = BATCH) -> Routed:
+    """Route up to `limit` notifications and wake the lanes that got work."""
+    routed = Routed()
+    with transaction.atomic():
+        rows = unrouted.take(limit)
+        if not rows:
+            return routed
+        book = rulebook.current()
+        planned = {row.id: list(plan(row, book, now)) for row in rows}
+        deliveries = [delivery for plans in planned.values() for delivery in plans]
+        routed.deliveries = transitions.create(deliveries, now=now)
+        unrouted.mark_routed([(row.id, _note(row, planned[row.id])) for row in rows], now=now)
+        routed.notifications = len(rows)
+        routed.lanes = {delivery.lane for delivery in deliveries if delivery.state is State.PENDING}
+        for lane in routed.lanes:
+            transaction.on_commit(lambda lane=lane: wake(lane))  # type: ignore[misc]
+    _log.info("routed", notifications=routed.notifications, deliveries=routed.deliveries)
+    return routed
+
+
+def plan(row: Any, book: Rulebook, now: datetime) -> Iterator[NewDelivery]:
+    """One delivery for each channel that is meant: to send, to wait, or to record why not."""
+    if row.withdrawn_at is not None:
+        return
+    facts = facts_of(row)
+    policy = book.effective(streamer_key=row.streamer_key, platform=row.platform)
+    for candidate in select(
+        policy, (channel.candidate for channel in book.channels.values()), streamer_key=row.streamer_key
+    ):
+        yield _planned(row, book.channels[candidate.id], decide(facts, policy, candidate, now), now)
+
+
+def facts_of(row: Any) -> Facts:
+    """What the rules need of a notification's row (with `streamer_key`)."""
+    return Facts(
+        event_type=row.event_type,
+        priority=row.priority,
+        streamer_key=row.streamer_key,
+        scheduled_at=row.scheduled_at,
+        expires_at=row.expires_at,
+    )
+
+
+def _planned(row: Any, channel: ChannelInUse, decision: Decision, now: datetime) -> NewDelivery:
+    waits = decision.verb is not Verb.SEND
+    return NewDelivery(
+        notification_id=row.id,
+        channel_id=channel.id,
+        state=_STATES[decision.verb],
+        lane=lanes.lane_of(channel.transport.lane, row.priority),
+        priority=row.priority,
+        reason_code=decision.code if waits else "",
+        reason=decision.text if waits else "",
+        due_at=decision.until or now,
+        expires_at=row.expires_at,
+    )
+
+
+def _note(row: Any, plans: list[NewDelivery]) -> str:
+    if plans:
+        return ""
+    return WITHDRAWN if row.withdrawn_at is not None else NO_CHANNEL

@@ -1,0 +1,102 @@
+"""Policies and channels as routing and dispatch use them: in memory, and true.
+
+Read once and kept until `RulesVersion` says that something changed; the check is one small query,
+made once a batch. Secrets are opened at the first use of a channel and live as long as the book.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from django.conf import settings
+
+from channels_app import registry
+from channels_app.base import Config
+from channels_app.models import Channel
+from channels_app.registry import AnyTransport
+from notifications.models import Policy, RulesVersion
+from notifications.policy import Candidate, Effective, Rules, Scope, resolve
+
+
+class ChannelInUse:
+    """A channel with what it takes to send: its row, its transport, its opened settings."""
+
+    def __init__(self, row: Channel) -> None:
+        self.row = row
+        self.id: int = row.pk
+
+    @cached_property
+    def transport(self) -> AnyTransport:
+        """Raises `registry.UnknownKind` when the transport was uninstalled."""
+        return registry.get(self.row.kind)
+
+    @cached_property
+    def config(self) -> Config:
+        """Raises `secrets.SecretUnreadable` when its key is not on the key ring."""
+        return self.row.typed_config()
+
+    @cached_property
+    def timeout_s(self) -> float:
+        """How long one try may take."""
+        return float(self.row.timeout_s or settings.BELFRY_HTTP_TIMEOUT_S)
+
+    @cached_property
+    def candidate(self) -> Candidate:
+        return Candidate(id=self.id, enabled=self.row.enabled, owner_key=self.row.owner_key)
+
+
+@dataclass(slots=True)
+class Rulebook:
+    """One consistent state of the rules."""
+
+    version: int
+    channels: dict[int, ChannelInUse]
+    global_rules: Rules | None
+    platform_rules: dict[str, Rules]
+    streamer_rules: dict[str, Rules]
+    _effective: dict[tuple[str, str], Effective] = field(default_factory=dict)
+
+    def effective(self, *, streamer_key: str, platform: str) -> Effective:
+        """The policy in force for a streamer ("" for notifications about nobody)."""
+        key = (streamer_key, platform)
+        found = self._effective.get(key)
+        if found is None:
+            found = self._effective[key] = resolve(self._layers(streamer_key, platform))
+        return found
+
+    def _layers(self, streamer_key: str, platform: str) -> list[tuple[Scope, Rules]]:
+        layers = (
+            (Scope.GLOBAL, self.global_rules),
+            (Scope.PLATFORM, self.platform_rules.get(platform) if platform else None),
+            (Scope.STREAMER, self.streamer_rules.get(streamer_key) if streamer_key else None),
+        )
+        return [(scope, rules) for scope, rules in layers if rules is not None]
+
+
+def current() -> Rulebook:
+    """The rules as they stand now. One query when nothing changed."""
+    global _book
+    version = RulesVersion.current()
+    book = _book
+    if book is None or book.version != version:
+        with _lock:
+            book = _book = _read(version)
+    return book
+
+
+def _read(version: int) -> Rulebook:
+    # The version is read before the rows: a change in between is seen again at the next check.
+    policies = list(Policy.objects.select_related("streamer").prefetch_related("channels"))
+    return Rulebook(
+        version=version,
+        channels={row.pk: ChannelInUse(row) for row in Channel.objects.current()},
+        global_rules=next((policy.rules() for policy in policies if policy.scope == Scope.GLOBAL), None),
+        platform_rules={policy.platform: policy.rules() for policy in policies if policy.scope == Scope.PLATFORM},
+        streamer_rules={policy.streamer.key: policy.rules() for policy in policies if policy.streamer is not None},
+    )
+
+
+_book: Rulebook | None = None
+_lock = threading.Lock()

@@ -1,0 +1,85 @@
+"""Ring the bell: tell the workers that a lane, or routing, has something to do.
+
+A message is a wake-up, never the data: losing one costs at most a sweep (one second), two cost
+nothing. Publishing to a broker that hangs can block without end, so it never happens in the
+caller's way: one thread a process publishes, what it has not yet published is coalesced, and its
+errors are logged and swallowed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import structlog
+from celery import current_app
+
+from notifications.lanes import queue_of
+
+#: The lane name that means routing.
+ROUTE = "route"
+
+#: Wake-ups of one lane closer together than this are one: whoever works the lane lingers longer.
+_COALESCE_S = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+def wake(lane: str) -> None:
+    """See to it that `lane` (or `ROUTE`) is worked on soon. Never blocks, never raises."""
+    _bell().ring(lane)
+
+
+def publish(lane: str) -> None:
+    """Send the wake-up now. Blocks as long as the broker makes it, and raises what it raises."""
+    if lane == ROUTE:
+        current_app.send_task("notifications.route", queue=ROUTE, ignore_result=True, retry=False)
+    else:
+        current_app.send_task(
+            "notifications.drain", (lane,), queue=queue_of(lane), ignore_result=True, retry=False
+        )
+
+
+class Bell:
+    """Publishes wake-ups from a thread of its own."""
+
+    def __init__(self) -> None:
+        self._wanted: set[str] = set()
+        self._condition = threading.Condition()
+        self._pause = threading.Event()
+        threading.Thread(target=self._run, name="belfry-bell", daemon=True).start()
+
+    def ring(self, lane: str) -> None:
+        with self._condition:
+            self._wanted.add(lane)
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._wanted)
+                wanted, self._wanted = self._wanted, set()
+            for lane in wanted:
+                self._publish(lane)
+            self._pause.wait(_COALESCE_S)
+
+    @staticmethod
+    def _publish(lane: str) -> None:
+        try:
+            publish(lane)
+        except Exception as error:  # Whatever the broker's client raises: the sweep makes up for it.
+            _log.warning("wake_up_lost", lane=lane, error=type(error).__name__)
+
+
+_bells: dict[int, Bell] = {}
+_bells_lock = threading.Lock()
+
+
+def _bell() -> Bell:
+    # By process: threads do not survive a fork.
+    pid = os.getpid()
+    bell = _bells.get(pid)
+    if bell is None:
+        with _bells_lock:
+            bell = _bells.setdefault(pid, _bells.get(pid) or Bell())
+    return bell

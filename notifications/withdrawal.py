@@ -1,0 +1,23 @@
+"""Taking a notification back: what has not been sent yet will not be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from notifications.models import Notification, transitions
+
+
+def withdraw(notification: Notification, *, by: str, now: datetime) -> int:
+    """End every open delivery of it; what a worker holds at this moment may still arrive.
+
+    Returns how many deliveries were ended or marked. Doing it twice changes nothing more.
+    """
+    with transaction.atomic():
+        notification.mark_withdrawn(now)
+        return len(
+            transitions.cancel(
+                notification_id=notification.pk, code="withdrawn", reason=f"Withdrawn by {by}.", now=now
+            )
+        )
