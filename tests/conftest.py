@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from project.embedded.pytest_plugin import chromium
 from project.embedded.supervisor import Supervisor
 
 
@@ -18,3 +19,11 @@ def belfry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
         home=home, own_engines=True, fast=True, extra_env={"BELFRY_ALLOWED_NETWORKS": "127.0.0.0/8"}
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser of the browser tests; those are marked `browser`, and skipped where there is none."""
+    path = chromium()
+    assert path is not None, "mark the test with @pytest.mark.browser"
+    return path

@@ -34,6 +34,29 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
     yield
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a program that is not here, and say so."""
+    missing = {
+        "browser": None if chromium() else "no Chromium: set CHROMIUM_PATH or put one on the PATH",
+        "rabbitmq": None if rabbitmq_server() else "no rabbitmq-server on the PATH",
+    }
+    for item in items:
+        for mark, reason in missing.items():
+            if reason and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def chromium() -> str | None:
+    """The browser's program."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return env.CHROMIUM_PATH.read() or next(filter(None, map(shutil.which, names)), None)
+
+
+def rabbitmq_server() -> str | None:
+    """The broker's program. Debian puts it where only root's PATH leads."""
+    return shutil.which("rabbitmq-server") or shutil.which("rabbitmq-server", path="/usr/sbin")
+
+
 def _start() -> None:
     folder = Path(tempfile.mkdtemp(prefix="belfry-test-"))
     home = Home(folder)
