@@ -17,9 +17,7 @@ import multiprocessing
 import time
 from multiprocessing.connection import Connection
 
-from channels_app.addresses import AllowedNetworks
-from channels_app.base import Request
-from channels_app.http import Exchanges, Response, Rules
+from channels_app.http import AllowedNetworks, Exchanges, Request, Response, Rules
 
 _ANSWER = b"HTTP/1.1 204 No Content\r\nServer: sink\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n"
 
@@ -74,23 +72,24 @@ def measure(port: int, *, count: int, in_flight: int, body_bytes: int) -> dict[s
 
 
 def _run(exchanges: Exchanges[int], port: int, *, count: int, in_flight: int, body: bytes) -> None:
-    url = f"http://127.0.0.1:{port}/hooks/1"
+    request = _request(f"http://127.0.0.1:{port}/hooks/1", body)
     started = ended = 0
     while ended < count:
         while started < count and exchanges.in_flight < in_flight:
-            exchanges.start(started, _request(url, body, started), timeout_s=10.0)
+            exchanges.start(started, request, timeout_s=10.0)
             started += 1
         for _, end in exchanges.poll(1.0):
-            assert isinstance(end, Response) and end.status == 204, end
+            assert isinstance(end, Response), end
+            assert end.status == 204, end
             ended += 1
 
 
-def _request(url: str, body: bytes, number: int) -> Request:
+def _request(url: str, body: bytes) -> Request:
     headers = {
         "content-type": "application/json",
-        "webhook-id": f"msg_{number}",
+        "webhook-id": "msg_0190b5a2c7e37d4e8f1a2b3c4d5e6f70_1234567",
         "webhook-timestamp": "1700000000",
-        "webhook-signature": f"v1,{number:044d}",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
     return Request(url, body, headers)
 

@@ -6,7 +6,8 @@ connecting (`channels_app/addresses.py`). What comes back is either a `Response`
 headers arrived; the body may be cut) or a `NoAnswer`. Nothing here raises for what a far end does.
 
 Never done, whatever a URL or the environment says: redirects, proxies, `.netrc`, cookies,
-decompression, any protocol but HTTP/1.1 over TCP or TLS.
+decompression, any protocol but HTTP/1.1 over TCP or TLS. When a kept-alive connection turns out to
+have been closed before any byte of an answer, libcurl sends the request again on another one.
 """
 
 from __future__ import annotations
@@ -14,91 +15,35 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import socket
-import ssl
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-import certifi
 import pycurl
+from django.conf import settings
 
 from channels_app.addresses import AllowedNetworks, default_networks
 from channels_app.base import Request, Response
-from channels_app.no_answer import NoAnswer, Reason, reason_of
+from channels_app.curl_handle import CurlHandle, Ended, Rules
+from channels_app.no_answer import NoAnswer, Reason, reason_of, verdict_of
 
-#: How much of an answer's body is kept. Providers' error objects are a few hundred bytes.
-MAX_ANSWER_BYTES = 64 * 1024
-
-#: How long opening a connection may take, within the time of the whole exchange.
-CONNECT_TIMEOUT_S = 10.0
-
-#: A connection older than this is not used again, so that a name's new address is noticed.
-MAX_CONNECTION_AGE_S = 600
-
-_USER_AGENT = "Belfry"
+__all__ = [
+    "AllowedNetworks",
+    "Ended",
+    "Exchanges",
+    "NoAnswer",
+    "Reason",
+    "Request",
+    "Response",
+    "Rules",
+    "default_rules",
+    "exchange",
+    "verdict_of",
+]
 
 Tag = TypeVar("Tag")
-Ended = Response | NoAnswer
 
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What holds for all requests of one `Exchanges`.
-
-    `ca_file` is a PEM bundle of the authorities to trust instead of the system's.
-    """
-
-    allowed: AllowedNetworks = AllowedNetworks()
-    max_answer_bytes: int = MAX_ANSWER_BYTES
-    connect_timeout_s: float = CONNECT_TIMEOUT_S
-    ca_file: str = ""
-
-
-class AnswerHeaders(Mapping[str, str]):
-    """The headers of an answer by lower-case name, read from the raw lines when first asked for.
-
-    Of a header that came twice the values are joined by a comma. Most answers are never asked.
-    """
-
-    __slots__ = ("_lines", "_parsed")
-
-    def __init__(self, lines: tuple[bytes, ...]) -> None:
-        self._lines = lines
-        self._parsed: dict[str, str] | None = None
-
-    def __getitem__(self, name: str) -> str:
-        return self._read()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())
-
-    def __repr__(self) -> str:
-        return f"AnswerHeaders({', '.join(self._read())})"
-
-    def _read(self) -> dict[str, str]:
-        if self._parsed is None:
-            self._parsed = _headers_of(self._lines)
-        return self._parsed
-
-
-def _headers_of(lines: tuple[bytes, ...]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in lines:
-        if line.startswith(b"HTTP/"):
-            headers = {}  # what stood before belongs to an interim answer such as 100 or 103
-            continue
-        name, colon, value = line.decode("iso-8859-1").partition(":")
-        if colon:
-            key, text = name.strip().lower(), value.strip()
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-    return headers
+_KEPT_ALIVE_PER_THREAD = 32
 
 
 class Exchanges(Generic[Tag]):
@@ -108,10 +53,10 @@ class Exchanges(Generic[Tag]):
     Each request is known by the `tag` it was started with, which `poll` gives back with its end.
     """
 
-    def __init__(self, rules: Rules = Rules(), *, kept_alive: int = 2000) -> None:
+    def __init__(self, rules: Rules, *, kept_alive: int = 2000) -> None:
         self._rules = rules
-        self._pool: list[_Handle] = []
-        self._all: list[_Handle] = []
+        self._pool: list[CurlHandle] = []
+        self._all: list[CurlHandle] = []
         self._refused_here: list[tuple[Tag, Ended]] = []
         self._events = _Events()
         self._multi = pycurl.CurlMulti()
@@ -136,7 +81,7 @@ class Exchanges(Generic[Tag]):
 
     def poll(self, timeout_s: float) -> list[tuple[Tag, Ended]]:
         """What has ended. Waits for the first end, a `wake` or `timeout_s`, whichever comes first."""
-        deadline = monotonic() + timeout_s
+        deadline = monotonic() + (0.0 if self._refused_here else timeout_s)
         while True:
             woken = self._events.turn(self._multi, deadline)
             ended = self._collect()
@@ -165,8 +110,8 @@ class Exchanges(Generic[Tag]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _new_handle(self) -> _Handle:
-        handle = _Handle(self._rules)
+    def _new_handle(self) -> CurlHandle:
+        handle = CurlHandle(self._rules)
         self._all.append(handle)
         return handle
 
@@ -182,11 +127,55 @@ class Exchanges(Generic[Tag]):
                 return ended
 
     def _give_back(self, curl: Any, code: int, text: str) -> Ended:
-        handle: _Handle = curl.handle
+        handle: CurlHandle = curl.handle
         end = handle.end(code, text)
         self._multi.remove_handle(curl)
         self._pool.append(handle)
         return end
+
+
+def _cannot_be_sent(error: Exception) -> NoAnswer:
+    """For what fails before libcurl has begun. The error's own text may hold a secret: not repeated."""
+    reason = Reason.INVALID if isinstance(error, ValueError) else reason_of(error.args[0])
+    return NoAnswer(reason, reason.explain(0, ""), sent=False, connection_was_reused=False)
+
+
+def default_rules() -> Rules:
+    """The rules that the settings give."""
+    return Rules(
+        allowed=default_networks(),
+        max_answer_bytes=settings.BELFRY_MAX_ANSWER_BYTES,
+        connect_timeout_s=settings.BELFRY_HTTP_CONNECT_TIMEOUT_S,
+    )
+
+
+def exchange(request: Request, *, timeout_s: float, rules: Rules | None = None) -> Ended:
+    """Send one request and wait for its end, by the `rules` given or else by those of the settings.
+
+    Connections are kept alive per thread.
+    """
+    exchanges = _exchanges_of_this_thread(rules or default_rules())
+    # An end that an earlier, interrupted call did not wait for must not pass for the end of this one.
+    tag = object()
+    exchanges.start(tag, request, timeout_s=timeout_s)
+    while True:
+        for ended_tag, ended in exchanges.poll(timeout_s):
+            if ended_tag is tag:
+                return ended
+
+
+_THREAD = threading.local()
+
+
+def _exchanges_of_this_thread(rules: Rules) -> Exchanges[object]:
+    # A forked child must neither talk on its parent's connections nor end them: it keeps them untouched.
+    if getattr(_THREAD, "process_id", None) != os.getpid():
+        _THREAD.of_the_parent = getattr(_THREAD, "by_rules", None)
+        _THREAD.process_id, _THREAD.by_rules = os.getpid(), {}
+    by_rules: dict[Rules, Exchanges[object]] = _THREAD.by_rules
+    if rules not in by_rules:
+        by_rules[rules] = Exchanges[object](rules, kept_alive=_KEPT_ALIVE_PER_THREAD)
+    return by_rules[rules]
 
 
 class _Events:
@@ -196,46 +185,63 @@ class _Events:
         self._epoll = select.epoll()
         self._wake_fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._epoll.register(self._wake_fd, select.EPOLLIN)
-        self._masks: dict[int, int] = {}
+        self._idle: set[int] = set()
         self._timer_at: float | None = None
 
     def on_socket(self, wanted: int, fd: int, _multi: object, _data: object) -> None:
+        # A connection between two requests stays registered: half the system calls of taking it out
+        # and in. Should anything happen on it meanwhile, `turn` takes it out.
         if wanted == pycurl.POLL_REMOVE:
-            if self._masks.pop(fd, None) is not None:
-                with contextlib.suppress(OSError):
-                    self._epoll.unregister(fd)
+            self._idle.add(fd)
             return
+        self._idle.discard(fd)
         mask = _EPOLL_MASKS[wanted]
-        if fd in self._masks:
+        try:
             self._epoll.modify(fd, mask)
-        else:
+        except FileNotFoundError:
             self._epoll.register(fd, mask)
-        self._masks[fd] = mask
 
     def on_timer(self, timeout_ms: int) -> None:
         self._timer_at = None if timeout_ms < 0 else monotonic() + timeout_ms / 1000
 
     def turn(self, multi: Any, deadline: float) -> bool:
         """Let libcurl do what is due, waiting for it until `deadline`. True when woken."""
-        if self._timer_at is not None and monotonic() >= self._timer_at:
-            self._timer_at = None
-            multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
-        until = deadline if self._timer_at is None else min(deadline, self._timer_at)
+        now = monotonic()
+        until = deadline
+        if self._timer_at is not None:
+            if self._timer_at <= now:
+                self._timer_at = None
+                multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+                until = now  # something may have ended by that
+            else:
+                until = min(deadline, self._timer_at)
         woken = False
-        for fd, mask in self._epoll.poll(max(0.0, until - monotonic())):
+        for fd, mask in self._epoll.poll(max(0.0, until - now)):
             if fd == self._wake_fd:
                 os.eventfd_read(fd)
                 woken = True
+            elif fd in self._idle:
+                self._forget(fd)
             else:
                 multi.socket_action(fd, _SELECT_MASKS[mask & _ANY_EVENT])
         return woken
+
+    def _forget(self, fd: int) -> None:
+        self._idle.discard(fd)
+        with contextlib.suppress(OSError):
+            self._epoll.unregister(fd)
 
     def wake(self) -> None:
         os.eventfd_write(self._wake_fd, 1)
 
     def close(self) -> None:
         self._epoll.close()
-        os.close(self._wake_fd)
+        if self._wake_fd >= 0:
+            os.close(self._wake_fd)
+            self._wake_fd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 _EPOLL_MASKS = {
@@ -251,189 +257,3 @@ _SELECT_MASKS = {
     | (pycurl.CSELECT_ERR if mask & (select.EPOLLERR | select.EPOLLHUP) else 0)
     for mask in range(_ANY_EVENT + 1)
 }
-
-
-class _Handle:
-    """One libcurl easy handle, used for one request after another; what never changes is set once."""
-
-    __slots__ = (
-        "curl",
-        "tag",
-        "_rules",
-        "_url",
-        "_method",
-        "_timeout_s",
-        "_lines",
-        "_chunks",
-        "_body_bytes",
-        "_blocked",
-        "_opened",
-    )
-
-    def __init__(self, rules: Rules) -> None:
-        self.tag: Any = None
-        self._rules = rules
-        self._url = ""
-        self._method = ""
-        self._timeout_s = 0.0
-        self._lines: list[bytes] = []
-        self._chunks: list[bytes] = []
-        self._body_bytes = 0
-        self._blocked = 0
-        self._opened = 0
-        self.curl = pycurl.Curl()
-        self.curl.handle = self
-        for option, value in _fixed_options(rules.ca_file).items():
-            self.curl.setopt(option, value)
-        self.curl.setopt(pycurl.HEADERFUNCTION, self._lines.append)
-        self.curl.setopt(pycurl.WRITEFUNCTION, self._on_body)
-        self.curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
-
-    def prepare(self, tag: object, request: Request, timeout_s: float) -> None:
-        """Load `request`. Raises `ValueError` or `pycurl.error` when it cannot be sent at all."""
-        setopt = self.curl.setopt
-        self.tag = tag
-        setopt(pycurl.HTTPHEADER, _header_lines(request.headers))
-        if request.method != self._method:
-            self._set_method(request.method)
-        if request.url != self._url:
-            setopt(pycurl.URL, request.url)
-            self._url = request.url
-        if timeout_s != self._timeout_s:
-            setopt(pycurl.TIMEOUT_MS, max(1, int(timeout_s * 1000)))
-            setopt(pycurl.CONNECTTIMEOUT_MS, max(1, int(min(timeout_s, self._rules.connect_timeout_s) * 1000)))
-            self._timeout_s = timeout_s
-        if request.method in _WITHOUT_BODY:
-            return
-        setopt(pycurl.POSTFIELDS, request.body)
-
-    def end(self, code: int, text: str) -> Ended:
-        """What the request came to, by libcurl's `code`; makes the handle ready for the next one."""
-        status: int = self.curl.getinfo(pycurl.RESPONSE_CODE)
-        if code and not self._has_headers(status):
-            ended: Ended = self._no_answer(code, text)
-        else:
-            body = b"".join(self._chunks)[: self._rules.max_answer_bytes] if self._chunks else b""
-            ended = Response(status, AnswerHeaders(tuple(self._lines)), body, code != 0)
-        self._lines.clear()
-        if self._chunks:
-            self._chunks.clear()
-            self._body_bytes = 0
-        self._blocked = self._opened = 0
-        return ended
-
-    def close(self) -> None:
-        self.curl.handle = None
-        self.curl.close()
-
-    def _set_method(self, method: str) -> None:
-        curl = self.curl
-        curl.unsetopt(pycurl.CUSTOMREQUEST)
-        curl.setopt(pycurl.NOBODY, method == "HEAD")
-        if method in _WITHOUT_BODY:
-            curl.setopt(pycurl.HTTPGET, method == "GET")
-        if method not in ("GET", "HEAD", "POST"):
-            curl.setopt(pycurl.CUSTOMREQUEST, method)
-        self._method = method
-
-    def _has_headers(self, status: int) -> bool:
-        """Whether the final status line and all headers arrived: then it is an answer."""
-        return status >= 200 and b"\r\n" in self._lines
-
-    def _no_answer(self, code: int, text: str) -> NoAnswer:
-        getinfo = self.curl.getinfo
-        only_blocked = self._blocked > 0 and self._opened == 0
-        reason = Reason.BLOCKED if only_blocked else reason_of(code, getinfo(pycurl.OS_ERRNO))
-        sent = getinfo(pycurl.REQUEST_SIZE) > 0
-        return NoAnswer(reason, reason.explain(code, text), sent, connection_was_reused=sent and self._opened == 0)
-
-    def _on_body(self, chunk: bytes) -> int | None:
-        self._chunks.append(chunk)
-        self._body_bytes += len(chunk)
-        if self._body_bytes > self._rules.max_answer_bytes:
-            return 0  # anything but the length of the chunk ends the transfer
-        return None
-
-    def _open_socket(self, _purpose: int, address: Any) -> Any:
-        host = address.addr[0]
-        if not self._rules.allowed.permits(host.decode() if isinstance(host, bytes) else host):
-            self._blocked += 1
-            return pycurl.SOCKET_BAD
-        self._opened += 1
-        return socket.socket(address.family, address.socktype, address.protocol)
-
-
-_WITHOUT_BODY = frozenset({"GET", "HEAD"})
-
-
-@lru_cache(maxsize=8)
-def _fixed_options(ca_file: str) -> dict[int, Any]:
-    return {
-        pycurl.NOSIGNAL: 1,
-        pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
-        pycurl.FOLLOWLOCATION: 0,
-        pycurl.PROXY: "",  # the empty text also switches off the proxies of the environment
-        pycurl.NOPROXY: "*",
-        pycurl.NETRC: pycurl.NETRC_IGNORED,
-        pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
-        pycurl.HTTP_CONTENT_DECODING: 0,
-        pycurl.HTTP09_ALLOWED: 0,
-        pycurl.MAXLIFETIME_CONN: MAX_CONNECTION_AGE_S,
-        pycurl.SSL_VERIFYPEER: 1,
-        pycurl.SSL_VERIFYHOST: 2,
-        pycurl.CAINFO: ca_file or _system_authorities(),
-        pycurl.USERAGENT: _USER_AGENT,
-    }
-
-
-def _system_authorities() -> str:
-    """The PEM bundle of the system where it has one (an operator may have added to it), else certifi's."""
-    return ssl.get_default_verify_paths().cafile or certifi.where()
-
-
-def _header_lines(headers: Mapping[str, str]) -> list[str]:
-    prefixes, missing = _header_names(tuple(headers))
-    lines = [prefix + value for prefix, value in zip(prefixes, headers.values(), strict=True)]
-    if "\r" in (joined := "".join(lines)) or "\n" in joined or "\0" in joined:
-        raise ValueError("a header holds a line break")
-    return lines + missing
-
-
-@lru_cache(maxsize=1024)
-def _header_names(names: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Line beginnings for `names`, and lines that keep libcurl from adding headers of its own."""
-    if any(not name or ":" in name or ";" in name or name != name.strip() for name in names):
-        raise ValueError("a header has no proper name")
-    present = {name.lower() for name in names}
-    kept_out = [f"{name}:" for name in ("Expect", "Accept", "Content-Type") if name.lower() not in present]
-    return [f"{name}: " for name in names], kept_out
-
-
-def _cannot_be_sent(error: Exception) -> NoAnswer:
-    """For what fails before libcurl has begun. The error's own text may hold a secret: not repeated."""
-    reason = Reason.INVALID if isinstance(error, ValueError) else reason_of(error.args[0], 0)
-    return NoAnswer(reason, reason.explain(0, ""), sent=False, connection_was_reused=False)
-
-
-def exchange(request: Request, *, timeout_s: float, rules: Rules | None = None) -> Ended:
-    """Send one request and wait for its end, by the same rules. Connections are kept per thread.
-
-    Without `rules` those of the settings hold (`BELFRY_ALLOWED_NETWORKS`).
-    """
-    exchanges = _exchanges_of_this_thread(rules or Rules(allowed=default_networks()))
-    exchanges.start(None, request, timeout_s=timeout_s)
-    while True:
-        for _, ended in exchanges.poll(timeout_s):
-            return ended
-
-
-_THREAD = threading.local()
-
-
-def _exchanges_of_this_thread(rules: Rules) -> Exchanges[None]:
-    # The process id belongs to the key: a forked child must not talk on its parent's connections.
-    key = (os.getpid(), rules)
-    if getattr(_THREAD, "key", None) != key:
-        _THREAD.key, _THREAD.exchanges = key, Exchanges[None](rules, kept_alive=32)
-    exchanges: Exchanges[None] = _THREAD.exchanges
-    return exchanges

@@ -68,10 +68,14 @@ def verdict_of(no_answer: NoAnswer) -> Verdict:
     return Verdict(outcome, 0, no_answer.detail)
 
 
-def reason_of(curl_code: int, os_errno: int) -> Reason:
-    """The reason behind a libcurl result code and, for failed connections, the system's error number."""
+def reason_of(curl_code: int, os_errno: int = 0, *, sent: bool = False) -> Reason:
+    """The reason behind a libcurl result code; `os_errno` is the system's word on a failed connection."""
     if curl_code == pycurl.E_COULDNT_CONNECT:
         return Reason.REFUSED if os_errno == errno.ECONNREFUSED else Reason.UNREACHABLE
+    if sent and curl_code == pycurl.E_UNSUPPORTED_PROTOCOL:
+        return Reason.GARBAGE  # libcurl's way to say that the answer has no status line
+    if curl_code == pycurl.E_OK:
+        return Reason.RESET  # it makes do with headers that break off; we do not
     return _REASONS.get(curl_code, Reason.FAILED)
 
 
