@@ -80,10 +80,15 @@ class Journal:
 
     def __init__(self) -> None:
         self._lines: list[Received] = []
+        self._only_counted: Counter[str] = Counter()
 
     def write(self, received: Received) -> None:
         """Append one line."""
         self._lines.append(received)
+
+    def count(self, place: str) -> None:
+        """Note that `place` accepted something, and nothing else of it."""
+        self._only_counted[place] += 1
 
     def __len__(self) -> int:
         return len(self._lines)
@@ -100,8 +105,9 @@ class Journal:
     def counts(self) -> dict[str, Count]:
         """How many each place took and refused."""
         tally = Counter((line.place, line.accepted) for line in self.seen())
-        places = sorted({place for place, _ in tally})
-        return {place: Count(tally[place, True], tally[place, False]) for place in places}
+        only_counted = self._only_counted.copy()
+        places = sorted({place for place, _ in tally} | set(only_counted))
+        return {place: Count(tally[place, True] + only_counted[place], tally[place, False]) for place in places}
 
 
 def accepted_ids(lines: Iterable[Received]) -> Counter[str]:

@@ -20,7 +20,7 @@ from project.outside.journal import Journal, Received
 
 #: How far the sender's clock may be from ours.
 TOLERANCE_S = 5 * 60
-SECRET_PREFIX = "whsec_"  # noqa: S105
+SECRET_PREFIX = "whsec_"
 
 
 class SignatureError(Exception):
@@ -50,7 +50,11 @@ def _key(secret: str) -> bytes:
 
 
 class Webhooks:
-    """`/hooks/<name>` checks signatures, `/sink...` takes all, `/do/<behaviour>/...` does as its path says."""
+    """The places for webhooks.
+
+    `/hooks/<name>` checks signatures, `/sink...` takes all, `/void...` takes all and keeps nothing,
+    `/do/<behaviour>/...` does as its path says.
+    """
 
     def __init__(self, journal: Journal, *, seed: int) -> None:
         self._journal = journal
@@ -84,6 +88,11 @@ class Webhooks:
     def receive(self, request: Request) -> Answer:
         """Answer a request to a place that asks no signature."""
         return self._treat(request, request.path.strip("/"))
+
+    def receive_and_forget(self, request: Request) -> Answer:
+        """Answer a request to `/void...`: taken, counted and forgotten, for those who send millions."""
+        self._journal.count(request.path.strip("/"))
+        return Answer()
 
     def receive_as_told(self, request: Request) -> Answer:
         """Answer a request to `/do/<behaviour>/...`: the path says how."""

@@ -46,6 +46,7 @@ class World:
             "api": self.discord.receive,
             "hooks": self.webhooks.receive_signed,
             "sink": self.webhooks.receive,
+            "void": self.webhooks.receive_and_forget,
             "do": self.webhooks.receive_as_told,
             "__seen": control.seen,
             "__counts": control.counts,
@@ -80,6 +81,10 @@ class World:
     def sink_url(self, name: str = "") -> str:
         """A place that takes anything at once and answers 204; `sink/<name>` in the journal."""
         return f"{self.url}/sink/{name}".rstrip("/")
+
+    def void_url(self, name: str = "") -> str:
+        """A place that takes anything, and keeps only how many; `void/<name>` in the counts."""
+        return f"{self.url}/void/{name}".rstrip("/")
 
     def behaving_url(self, behaviour: str, name: str = "") -> str:
         """A place that does as its own path says: `do/<behaviour>/<name>` in the journal."""

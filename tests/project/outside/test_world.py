@@ -22,6 +22,14 @@ def test_it_counts_what_each_place_took_and_refused() -> None:
         assert world.counts() == {"sink/a": Count(accepted=2), "do/never/b": Count(refused=1)}
 
 
+def test_the_void_keeps_nothing_but_how_many() -> None:
+    with World() as world:
+        for _ in range(3):
+            requests.post(world.void_url("a"), data=b"x")
+        assert world.counts() == {"void/a": Count(accepted=3)}
+        assert world.seen() == []
+
+
 def test_a_place_is_found_by_its_name_its_url_and_the_room_it_is_in() -> None:
     with World() as world:
         requests.post(world.sink_url("a"), data=b"x")
