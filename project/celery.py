@@ -8,6 +8,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import beat_init, setup_logging, worker_init, worker_ready
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from notifications.lanes import queue_of
 from project import env
@@ -63,7 +64,11 @@ def _use_our_logs(**_: Any) -> None:
 @worker_init.connect
 @beat_init.connect
 def _check_secrets(**_: Any) -> None:
-    refuse_without_secrets()
+    try:
+        refuse_without_secrets()
+    except ImproperlyConfigured as error:
+        # Any other exception of a signal's receiver is logged, and the worker starts all the same.
+        raise SystemExit(f"{error}") from error
 
 
 @worker_ready.connect

@@ -172,5 +172,9 @@ BELFRY_MAX_ANSWER_BYTES = env.MAX_ANSWER_BYTES.read()
 # --- Deliveries.
 # Seconds that a worker may hold a delivery without a sign of life.
 BELFRY_LEASE_S = env.LEASE_S.read()
+# Requests that one lane of one worker has open at once.
+BELFRY_REQUESTS_IN_FLIGHT = env.REQUESTS_IN_FLIGHT.read()
+# Days after which a notification that ended is forgotten.
+BELFRY_RETENTION_DAYS = env.RETENTION_DAYS.read()
 # Seconds that a worker has at its end.
 BELFRY_SHUTDOWN_GRACE_S = env.SHUTDOWN_GRACE_S.read()
