@@ -1,4 +1,4 @@
-"""A far end for tests of the HTTP seam: a real server on loopback that does exactly what a test says."""
+"""A far end for tests of the HTTP seam: a real server on loopback that does what a test says, and calls to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
+
+from channels_app.http import AllowedNetworks, Ended, NoAnswer, Request, Response, Rules, exchange
+
+LOOPBACK = Rules(allowed=AllowedNetworks.of(["127.0.0.0/8", "::1/128"]))
+NO_CONTENT = b"HTTP/1.1 204 No Content\r\n\r\n"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Visit:
@@ -100,6 +106,32 @@ def always(answer: bytes) -> Behaviour:
             visit.answer(answer)
 
     return behave
+
+
+def silent(visit: Visit) -> None:
+    """Take everything and never answer."""
+    while visit.connection.recv(65536):
+        pass
+
+
+def post(url: str, body: bytes = b"{}", headers: dict[str, str] | None = None, method: str = "POST") -> Request:
+    return Request(url, body, headers or {"content-type": "application/json"}, method)
+
+
+def send(request: Request, *, timeout_s: float = 5.0, rules: Rules = LOOPBACK) -> Ended:
+    return exchange(request, timeout_s=timeout_s, rules=rules)
+
+
+def answer(request: Request, *, timeout_s: float = 5.0, rules: Rules = LOOPBACK) -> Response:
+    ended = send(request, timeout_s=timeout_s, rules=rules)
+    assert isinstance(ended, Response), ended
+    return ended
+
+
+def no_answer(request: Request, *, timeout_s: float = 5.0, rules: Rules = LOOPBACK) -> NoAnswer:
+    ended = send(request, timeout_s=timeout_s, rules=rules)
+    assert isinstance(ended, NoAnswer), ended
+    return ended
 
 
 def _content_length(head: bytes) -> int:
