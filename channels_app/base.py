@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from email.utils import parsedate_to_datetime
+from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
@@ -28,7 +29,7 @@ def setting(help_text: str, *, secret: bool = False, **constraints: Any) -> msgs
     return msgspec.Meta(description=help_text, extra={"secret": secret}, **constraints)
 
 
-class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Settings of one channel, typed. Validation, API schema and admin form come from the fields."""
 
     def __repr__(self) -> str:
@@ -166,8 +167,6 @@ def interpret_http(response: Response, *, now: datetime) -> Verdict:
 
 def retry_after_s(response: Response, *, now: datetime) -> float | None:
     """Seconds that `Retry-After` asks for, in either of its forms (RFC 9110, 10.2.3), or None."""
-    from email.utils import parsedate_to_datetime
-
     value = response.headers.get("retry-after", "").strip()
     if not value:
         return None

@@ -51,14 +51,12 @@ def split(config: Config) -> tuple[dict[str, Any], dict[str, Any]]:
 def masked(kind: str, plain: Mapping[str, Any], secret_names: frozenset[str]) -> dict[str, Any]:
     """What a reader may see: plain values, and `MASK` for each secret that is set."""
     known = secret_fields(registry.get(kind).Config)
-    return {**plain, **{name: MASK for name in sorted(known & secret_names)}}
+    return {**plain, **dict.fromkeys(sorted(known & secret_names), MASK)}
 
 
 def merged(new: Mapping[str, Any], old_secrets: Mapping[str, Any], hidden: frozenset[str]) -> dict[str, Any]:
     """`new` settings with the secrets they leave out, or repeat as `MASK`, taken from the old ones."""
-    kept = {
-        name: value for name, value in old_secrets.items() if name in hidden and new.get(name, MASK) == MASK
-    }
+    kept = {name: value for name, value in old_secrets.items() if name in hidden and new.get(name, MASK) == MASK}
     given = {name: value for name, value in new.items() if not (name in hidden and value == MASK)}
     return {**given, **kept}
 

@@ -82,7 +82,7 @@ class Channel(models.Model):
         null=True, blank=True, validators=[MinValueValidator(0.0001)], help_text="Most per second. Empty: no limit."
     )
     rate_burst = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="At once after a quiet time. Empty: the rate."
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="At once after a pause. Empty: the rate."
     )
     max_in_flight = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)], help_text="Open requests per worker. Empty: 50."
@@ -131,7 +131,8 @@ class Channel(models.Model):
     def typed_config(self) -> Config:
         """The settings for the transport, secrets opened. Raises `secrets.SecretUnreadable`."""
         transport = registry.get(self.kind)
-        return msgspec.convert({**self.config, **self._open()}, transport.Config)
+        config: Config = msgspec.convert({**self.config, **self._open()}, transport.Config)
+        return config
 
     @property
     def shown_config(self) -> dict[str, Any]:

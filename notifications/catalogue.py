@@ -53,7 +53,11 @@ _TYPES = (
         "{segment_path}, {size_bytes} bytes in {duration_secs} s",
     ),
     EventType(
-        "download_cancelled", "Download cancelled", NORMAL, "Recording {streamer_name} cancelled", "Session {session_id}"
+        "download_cancelled",
+        "Download cancelled",
+        NORMAL,
+        "Recording {streamer_name} cancelled",
+        "Session {session_id}",
     ),
     EventType("download_rejected", "Download rejected", HIGH, "Recording {streamer_name} rejected", "{reason}"),
     EventType("config_updated", "Config updated", LOW, "Configuration of {streamer_name} changed", "{update_type}"),

@@ -41,6 +41,9 @@ DEFAULT_PAUSE_S = 5.0
 #: A delivery whose channel cannot be used as it is configured looks again after this time.
 MISCONFIGURED_PAUSE_S = 60.0
 
+#: For a caller who leaves the question of another try to somebody else.
+NO_RETRIES = Schedule(max_attempts=1)
+
 _log = structlog.get_logger(__name__)
 
 _DIGITS = re.compile(r"[0-9a-f]{8,}|\d+")
@@ -148,7 +151,7 @@ def settle(results: Sequence[Result], tried: Sequence[Tried], now: datetime) -> 
 
 def draw() -> float:
     """Chance, in [0, 1). Drawn at the edge, so that decisions stay pure."""
-    return random.random()  # noqa: S311  spreads retries; keeps no secret
+    return random.random()
 
 
 def fingerprint(verdict: Verdict) -> str:

@@ -23,6 +23,7 @@ MAX_RECIPIENTS = 1000
 MAX_BULK = 1000
 
 Text = Annotated[str, Meta(max_length=MAX_BODY_CHARS)]
+Recipient = Annotated[str, Meta(min_length=1, max_length=200)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -35,10 +36,10 @@ class Draft(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defau
     body: Text = ""
     data: dict[str, Any] = {}
     streamer: Annotated[str, Meta(max_length=100)] | None = None
-    recipients: Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=MAX_RECIPIENTS)] = []
+    recipients: Annotated[list[Recipient], Meta(max_length=MAX_RECIPIENTS)] = []
     scheduled_at: Moment | None = None
     expires_at: Moment | None = None
-    idempotency_key: Annotated[str, Meta(min_length=1, max_length=200)] | None | UnsetType = UNSET
+    idempotency_key: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType | None = UNSET
 
 
 class Bulk(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

@@ -20,6 +20,13 @@ class Held:
     message: Message | None = None
 
     @property
+    def told(self) -> Message:
+        """The message of a delivery that was prepared."""
+        if self.message is None:
+            raise ValueError("a delivery is prepared before it is sent")
+        return self.message
+
+    @property
     def lease(self) -> tuple[int, int]:
         """(id, token): what every write about it must show."""
         return self.row.id, self.row.token

@@ -57,7 +57,7 @@ def accept(drafts: Sequence[Draft], *, producer: ApiKey | None, now: datetime, b
     Raises `Refused` (paths begin with `notifications[3].` in bulk) and `IdempotencyConflict`.
     """
     paths = [f"notifications[{place}]." if bulk else "" for place in range(len(drafts))]
-    streamer_ids = _streamer_ids(drafts, producer)
+    streamer_ids = _streamer_ids(drafts)
     found = [
         (path + field, text)
         for path, draft in zip(paths, drafts, strict=True)
@@ -119,7 +119,7 @@ def _row(draft: Draft, producer: ApiKey | None, streamer_ids: dict[str, int]) ->
     )
 
 
-def _streamer_ids(drafts: Sequence[Draft], producer: ApiKey | None) -> dict[str, int]:
+def _streamer_ids(drafts: Sequence[Draft]) -> dict[str, int]:
     keys = {draft.streamer for draft in drafts if draft.streamer}
     return dict(Streamer.objects.filter(key__in=keys).values_list("key", "id")) if keys else {}
 

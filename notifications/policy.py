@@ -107,6 +107,16 @@ class Facts:
     expires_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One question: this notification, on this channel, under this policy, now."""
+
+    facts: Facts
+    policy: Effective
+    channel: Candidate
+    now: datetime
+
+
 def resolve(layers: Iterable[tuple[Scope, Rules]]) -> Effective:
     """Lay policies over each other, widest first; each field is taken from the narrowest that sets it."""
     found: dict[str, Setting[object]] = {}
@@ -130,59 +140,60 @@ def select(policy: Effective, candidates: Iterable[Candidate], *, streamer_key: 
 
 def decide(facts: Facts, policy: Effective, channel: Candidate, now: datetime) -> Decision:
     """What happens with this notification on this channel at `now`, and why."""
+    case = Case(facts, policy, channel, now)
     for rule in RULES:
-        decision = rule(facts, policy, channel, now)
+        decision = rule(case)
         if decision is not None:
             return decision
     return Decision(Verb.SEND, "wanted", "Nothing speaks against it.")
 
 
-def _expired(facts: Facts, policy: Effective, channel: Candidate, now: datetime) -> Decision | None:
-    if facts.expires_at is None or facts.expires_at > now:
+def _expired(case: Case) -> Decision | None:
+    if case.facts.expires_at is None or case.facts.expires_at > case.now:
         return None
-    return Decision(Verb.SUPPRESS, "expired", f"It expired at {facts.expires_at:%Y-%m-%d %H:%M:%S %Z}.")
+    return Decision(Verb.SUPPRESS, "expired", f"It expired at {case.facts.expires_at:%Y-%m-%d %H:%M:%S %Z}.")
 
 
-def _channel_off(facts: Facts, policy: Effective, channel: Candidate, now: datetime) -> Decision | None:
-    if channel.enabled:
+def _channel_off(case: Case) -> Decision | None:
+    if case.channel.enabled:
         return None
     return Decision(Verb.SUPPRESS, "channel_disabled", "The channel is switched off.")
 
 
-def _policy_off(facts: Facts, policy: Effective, channel: Candidate, now: datetime) -> Decision | None:
-    if policy.enabled.value:
+def _policy_off(case: Case) -> Decision | None:
+    if case.policy.enabled.value:
         return None
-    scope = policy.enabled.scope
+    scope = case.policy.enabled.scope
     return Decision(Verb.SUPPRESS, "policy_disabled", f"The {scope} policy is switched off.", scope=scope)
 
 
-def _type_unwanted(facts: Facts, policy: Effective, channel: Candidate, now: datetime) -> Decision | None:
-    patterns, scope = policy.event_types.value or (), policy.event_types.scope
-    if matches(facts.event_type, patterns):
+def _type_unwanted(case: Case) -> Decision | None:
+    patterns, scope = case.policy.event_types.value or (), case.policy.event_types.scope
+    if matches(case.facts.event_type, patterns):
         return None
-    text = f"The {scope} policy wants {', '.join(patterns) or 'no event type'}, not {facts.event_type}."
+    text = f"The {scope} policy wants {', '.join(patterns) or 'no event type'}, not {case.facts.event_type}."
     return Decision(Verb.SUPPRESS, "event_type", text, scope=scope)
 
 
-def _priority_too_low(facts: Facts, policy: Effective, channel: Candidate, now: datetime) -> Decision | None:
-    least, scope = policy.min_priority.value or priority.LOWEST, policy.min_priority.scope
-    if facts.priority >= least:
+def _priority_too_low(case: Case) -> Decision | None:
+    least, scope = case.policy.min_priority.value or priority.LOWEST, case.policy.min_priority.scope
+    if case.facts.priority >= least:
         return None
     text = (
-        f"Priority {facts.priority} ({priority.label(facts.priority)}) is below {least} "
+        f"Priority {case.facts.priority} ({priority.label(case.facts.priority)}) is below {least} "
         f"({priority.label(least)}), the least that the {scope} policy lets through."
     )
     return Decision(Verb.SUPPRESS, "min_priority", text, scope=scope)
 
 
-def _not_yet(facts: Facts, policy: Effective, channel: Candidate, now: datetime) -> Decision | None:
-    if facts.scheduled_at is None or facts.scheduled_at <= now:
+def _not_yet(case: Case) -> Decision | None:
+    if case.facts.scheduled_at is None or case.facts.scheduled_at <= case.now:
         return None
-    text = f"It is scheduled for {facts.scheduled_at:%Y-%m-%d %H:%M:%S %Z}."
-    return Decision(Verb.DEFER, "scheduled_at", text, until=facts.scheduled_at)
+    text = f"It is scheduled for {case.facts.scheduled_at:%Y-%m-%d %H:%M:%S %Z}."
+    return Decision(Verb.DEFER, "scheduled_at", text, until=case.facts.scheduled_at)
 
 
-Rule = Callable[[Facts, Effective, Candidate, datetime], Decision | None]
+Rule = Callable[[Case], Decision | None]
 
 #: In the order in which they are asked. What ends a notification comes before what delays it.
 RULES: tuple[Rule, ...] = (_expired, _channel_off, _policy_off, _type_unwanted, _priority_too_low, _not_yet)

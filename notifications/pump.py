@@ -21,14 +21,14 @@ from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from django.db import Error as DatabaseTrouble
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
+
 
 from notifications import dispatch, rulebook
 from notifications.carriers import Carrier
 from notifications.held import Held, Tried
 from notifications.models import transitions
-from notifications.models.transitions import Result
+from notifications.models.transitions import Result, Room
 from notifications.retry import Schedule
 from notifications.rulebook import Rulebook
 
@@ -148,7 +148,7 @@ class Pump:
     def _database_side(self) -> None:
         try:
             self._claim_and_settle()
-        except BaseException as failure:  # Handed to the caller's thread, where Celery sees it.
+        except BaseException as failure:  # noqa: BLE001  Handed to the caller's thread, where Celery sees it.
             self._failure = failure
             self._hands.ready.clear()
         finally:
@@ -202,15 +202,7 @@ class Pump:
     def _claim(self) -> int:
         pace, hands, now = self._pace, self._hands, self._clock()
         book = rulebook.current()
-        rows = transitions.claim(
-            self._lane,
-            limit=min(pace.claim_at_most, self._carrier.capacity - len(hands.under_way) - len(hands.ready)),
-            room=self._carrier.capacity_of_channel,
-            rooms=self._rooms(book),
-            after_channel=self._after_channel,
-            now=now,
-            lease_s=pace.lease_s,
-        )
+        rows = transitions.claim(self._lane, self._room(book), now=now, lease_s=pace.lease_s)
         self._drained.statements += 2
         if not rows:
             return 0
@@ -225,12 +217,19 @@ class Pump:
         self._carrier.wake()
         return len(rows)
 
-    def _rooms(self, book: Rulebook) -> list[tuple[int, int]]:
-        """What is left of each channel that has something under way, or a limit of its own."""
-        usual, taken = self._carrier.capacity_of_channel, self._hands.per_channel
+    def _room(self, book: Rulebook) -> Room:
+        """What is left: of the carrier, and of each channel that has something under way or a limit of its own."""
+        carrier, hands = self._carrier, self._hands
         limits = {pk: channel.row.max_in_flight for pk, channel in book.channels.items() if channel.row.max_in_flight}
-        channels = limits.keys() | {pk for pk, count in taken.items() if count}
-        return [(pk, max(0, (limits.get(pk) or usual) - taken[pk])) for pk in channels]
+        differing = limits.keys() | {pk for pk, count in hands.per_channel.items() if count}
+        return Room(
+            in_all=min(self._pace.claim_at_most, carrier.capacity - len(hands.under_way) - len(hands.ready)),
+            of_a_channel=carrier.capacity_of_channel,
+            of_channel={
+                pk: max(0, (limits.get(pk) or carrier.capacity_of_channel) - hands.per_channel[pk]) for pk in differing
+            },
+            after_channel=self._after_channel,
+        )
 
     def _flush(self) -> None:
         """Write what has ended and what is held back. What could not be written stays for the next time."""
@@ -258,7 +257,7 @@ class Pump:
         while True:
             try:
                 return step()
-            except DatabaseTrouble as trouble:
+            except (OperationalError, InterfaceError) as trouble:
                 if time.monotonic() > give_up_at:
                     raise
                 _log.warning("database_away", lane=self._lane, error=type(trouble).__name__)

@@ -50,7 +50,13 @@ def step_s(schedule: Schedule, attempts: int) -> float:
 
 
 def next_attempt_at(
-    schedule: Schedule, *, attempts: int, first_attempt_at: datetime, now: datetime, draw: float, at_least_s: float = 0.0
+    schedule: Schedule,
+    *,
+    attempts: int,
+    first_attempt_at: datetime,
+    now: datetime,
+    draw: float,
+    at_least_s: float = 0.0,
 ) -> datetime | None:
     """When to try again after `attempts` failed attempts, or None when it is over.
 

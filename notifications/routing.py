@@ -7,7 +7,9 @@ dies on the way leaves the batch as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -26,10 +28,15 @@ from notifications.wake import wake
 #: How many notifications are decided on in one transaction.
 BATCH = 500
 
+#: Seconds that one task goes on, that it looks for more, and how often it looks.
+BUDGET_S, LINGER_S, LOOK_EVERY_S = 20.0, 1.0, 0.02
+
 NO_CHANNEL = "No channel is meant for it: none is configured, or the policy in force names none."
 WITHDRAWN = "It was withdrawn before it was routed."
 
 _log = structlog.get_logger(__name__)
+
+_busy = threading.Lock()
 
 _STATES = {Verb.SEND: State.PENDING, Verb.DEFER: State.SCHEDULED, Verb.SUPPRESS: State.SUPPRESSED}
 
@@ -61,6 +68,27 @@ def route_batch(now: datetime, *, limit: int = BATCH) -> Routed:
             transaction.on_commit(lambda lane=lane: wake(lane))  # type: ignore[misc]
     _log.info("routed", notifications=routed.notifications, deliveries=routed.deliveries)
     return routed
+
+
+def route_until_idle(clock: Callable[[], datetime], *, stop: threading.Event) -> int:
+    """Route batch after batch; linger a while for more, so that coalesced wake-ups are safe. Returns how many."""
+    if stop.is_set() or not _busy.acquire(blocking=False):
+        return 0
+    try:
+        total, began = 0, time.monotonic()
+        idle_since = began
+        while time.monotonic() - began < BUDGET_S and not stop.is_set():
+            routed = route_batch(clock())
+            total += routed.notifications
+            if routed.notifications:
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > LINGER_S:
+                break
+            if routed.notifications < BATCH:
+                stop.wait(LOOK_EVERY_S)
+        return total
+    finally:
+        _busy.release()
 
 
 def plan(row: Any, book: Rulebook, now: datetime) -> Iterator[NewDelivery]:

@@ -51,7 +51,7 @@ class ChannelInUse:
 class Rulebook:
     """One consistent state of the rules."""
 
-    version: int
+    version: int | None
     channels: dict[int, ChannelInUse]
     global_rules: Rules | None
     platform_rules: dict[str, Rules]
@@ -77,16 +77,15 @@ class Rulebook:
 
 def current() -> Rulebook:
     """The rules as they stand now. One query when nothing changed."""
-    global _book
     version = RulesVersion.current()
-    book = _book
-    if book is None or book.version != version:
+    book = _kept.book
+    if book is None or version is None or book.version != version:
         with _lock:
-            book = _book = _read(version)
+            book = _kept.book = _read(version)
     return book
 
 
-def _read(version: int) -> Rulebook:
+def _read(version: int | None) -> Rulebook:
     # The version is read before the rows: a change in between is seen again at the next check.
     policies = list(Policy.objects.select_related("streamer").prefetch_related("channels"))
     return Rulebook(
@@ -98,5 +97,12 @@ def _read(version: int) -> Rulebook:
     )
 
 
-_book: Rulebook | None = None
+@dataclass(slots=True)
+class _Kept:
+    """The one book of this process."""
+
+    book: Rulebook | None = None
+
+
+_kept = _Kept()
 _lock = threading.Lock()

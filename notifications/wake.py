@@ -35,9 +35,7 @@ def publish(lane: str) -> None:
     if lane == ROUTE:
         current_app.send_task("notifications.route", queue=ROUTE, ignore_result=True, retry=False)
     else:
-        current_app.send_task(
-            "notifications.drain", (lane,), queue=queue_of(lane), ignore_result=True, retry=False
-        )
+        current_app.send_task("notifications.drain", (lane,), queue=queue_of(lane), ignore_result=True, retry=False)
 
 
 class Bell:
@@ -67,7 +65,7 @@ class Bell:
     def _publish(lane: str) -> None:
         try:
             publish(lane)
-        except Exception as error:  # Whatever the broker's client raises: the sweep makes up for it.
+        except Exception as error:  # noqa: BLE001  Whatever the broker's client raises: the sweep makes up for it.
             _log.warning("wake_up_lost", lane=lane, error=type(error).__name__)
 
 

@@ -17,7 +17,5 @@ def withdraw(notification: Notification, *, by: str, now: datetime) -> int:
     with transaction.atomic():
         notification.mark_withdrawn(now)
         return len(
-            transitions.cancel(
-                notification_id=notification.pk, code="withdrawn", reason=f"Withdrawn by {by}.", now=now
-            )
+            transitions.cancel(notification_id=notification.pk, code="withdrawn", reason=f"Withdrawn by {by}.", now=now)
         )

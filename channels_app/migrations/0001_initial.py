@@ -5,48 +5,191 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Channel',
+            name="Channel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(help_text='Short, stable name for API and files.', max_length=100, validators=[django.core.validators.RegexValidator('^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$', 'Use letters, digits and . _ : - only.')])),
-                ('name', models.CharField(help_text='What people see.', max_length=200)),
-                ('kind', models.CharField(help_text='Which transport carries it.', max_length=50)),
-                ('enabled', models.BooleanField(default=True, help_text='Off: everything meant for it is suppressed.')),
-                ('owner_key', models.CharField(blank=True, db_index=True, default='', help_text='Key of the streamer who owns it and alone may use it. Empty: shared by all.', max_length=100)),
-                ('config', models.JSONField(blank=True, default=dict, help_text="The transport's settings, without the secret ones.")),
-                ('secrets', models.TextField(blank=True, default='', editable=False)),
-                ('secret_names', models.JSONField(blank=True, default=list, editable=False)),
-                ('max_attempts', models.PositiveSmallIntegerField(blank=True, help_text='Tries in all. Empty: 10.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('retry_base_s', models.FloatField(blank=True, help_text='First step of the backoff. Empty: 10 s.', null=True, validators=[django.core.validators.MinValueValidator(0.0)])),
-                ('retry_cap_s', models.FloatField(blank=True, help_text='Longest step. Empty: 6 hours.', null=True, validators=[django.core.validators.MinValueValidator(0.0)])),
-                ('retry_jitter', models.BooleanField(blank=True, help_text='Draw each wait at random. Empty: yes.', null=True)),
-                ('retry_window_s', models.FloatField(blank=True, help_text='How long it is tried. Empty: 3 days.', null=True, validators=[django.core.validators.MinValueValidator(0.0)])),
-                ('breaker_consecutive_failures', models.PositiveIntegerField(blank=True, help_text='Open after so many in a row. Empty: 10.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('breaker_failure_rate', models.FloatField(blank=True, help_text='Open at this share of failures. Empty: 0.7.', null=True, validators=[django.core.validators.MinValueValidator(0.01), django.core.validators.MaxValueValidator(1.0)])),
-                ('breaker_min_calls', models.PositiveIntegerField(blank=True, help_text='… of at least so many tries. Empty: 10.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('breaker_window_s', models.FloatField(blank=True, help_text='… within this time. Empty: 300 s.', null=True, validators=[django.core.validators.MinValueValidator(1.0)])),
-                ('breaker_cooldown_s', models.FloatField(blank=True, help_text='First pause when open. Empty: 30 s.', null=True, validators=[django.core.validators.MinValueValidator(0.1)])),
-                ('rate_per_s', models.FloatField(blank=True, help_text='Most per second. Empty: no limit.', null=True, validators=[django.core.validators.MinValueValidator(0.0001)])),
-                ('rate_burst', models.PositiveIntegerField(blank=True, help_text='At once after a quiet time. Empty: the rate.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('max_in_flight', models.PositiveIntegerField(blank=True, help_text='Open requests per worker. Empty: 50.', null=True, validators=[django.core.validators.MinValueValidator(1)])),
-                ('timeout_s', models.FloatField(blank=True, help_text='Longest wait for an answer. Empty: 15 s.', null=True, validators=[django.core.validators.MinValueValidator(0.1), django.core.validators.MaxValueValidator(60.0)])),
-                ('quarantined_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('quarantine_reason', models.TextField(blank=True, default='', editable=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('deleted_at', models.DateTimeField(blank=True, editable=False, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="Short, stable name for API and files.",
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$", "Use letters, digits and . _ : - only."
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(help_text="What people see.", max_length=200)),
+                ("kind", models.CharField(help_text="Which transport carries it.", max_length=50)),
+                ("enabled", models.BooleanField(default=True, help_text="Off: everything meant for it is suppressed.")),
+                (
+                    "owner_key",
+                    models.CharField(
+                        blank=True,
+                        db_index=True,
+                        default="",
+                        help_text="Key of the streamer who owns it and alone may use it. Empty: shared by all.",
+                        max_length=100,
+                    ),
+                ),
+                (
+                    "config",
+                    models.JSONField(
+                        blank=True, default=dict, help_text="The transport's settings, without the secret ones."
+                    ),
+                ),
+                ("secrets", models.TextField(blank=True, default="", editable=False)),
+                ("secret_names", models.JSONField(blank=True, default=list, editable=False)),
+                (
+                    "max_attempts",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        help_text="Tries in all. Empty: 10.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "retry_base_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="First step of the backoff. Empty: 10 s.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.0)],
+                    ),
+                ),
+                (
+                    "retry_cap_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Longest step. Empty: 6 hours.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.0)],
+                    ),
+                ),
+                (
+                    "retry_jitter",
+                    models.BooleanField(blank=True, help_text="Draw each wait at random. Empty: yes.", null=True),
+                ),
+                (
+                    "retry_window_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="How long it is tried. Empty: 3 days.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.0)],
+                    ),
+                ),
+                (
+                    "breaker_consecutive_failures",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Open after so many in a row. Empty: 10.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "breaker_failure_rate",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Open at this share of failures. Empty: 0.7.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.01),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "breaker_min_calls",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="… of at least so many tries. Empty: 10.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "breaker_window_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="… within this time. Empty: 300 s.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1.0)],
+                    ),
+                ),
+                (
+                    "breaker_cooldown_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="First pause when open. Empty: 30 s.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.1)],
+                    ),
+                ),
+                (
+                    "rate_per_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Most per second. Empty: no limit.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(0.0001)],
+                    ),
+                ),
+                (
+                    "rate_burst",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="At once after a pause. Empty: the rate.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "max_in_flight",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        help_text="Open requests per worker. Empty: 50.",
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                    ),
+                ),
+                (
+                    "timeout_s",
+                    models.FloatField(
+                        blank=True,
+                        help_text="Longest wait for an answer. Empty: 15 s.",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.1),
+                            django.core.validators.MaxValueValidator(60.0),
+                        ],
+                    ),
+                ),
+                ("quarantined_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                ("quarantine_reason", models.TextField(blank=True, default="", editable=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("deleted_at", models.DateTimeField(blank=True, editable=False, null=True)),
             ],
             options={
-                'ordering': ['key'],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('deleted_at__isnull', True)), fields=('key',), name='channel_key_unique', violation_error_message='Another channel has this key.')],
+                "ordering": ["key"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("deleted_at__isnull", True)),
+                        fields=("key",),
+                        name="channel_key_unique",
+                        violation_error_message="Another channel has this key.",
+                    )
+                ],
             },
         ),
     ]

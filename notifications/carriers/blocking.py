@@ -107,13 +107,13 @@ class BlockingCarrier(Carrier):
 def send_blocking(held: Sequence[Held], now: datetime) -> list[Verdict]:
     """Send deliveries of one channel through its blocking transport: one verdict each, whatever happens."""
     transport: BlockingTransport[Any] = held[0].channel.transport  # type: ignore[assignment]
-    messages = [one.message for one in held if one.message is not None]
+    messages = [one.told for one in held]
     try:
         verdicts = list(transport.send(messages, held[0].channel.config, now=now))
         if len(verdicts) == len(held):
             return verdicts
         detail = f"The transport gave {len(verdicts)} verdicts for {len(held)} messages."
-    except Exception as error:  # What it had sent by then, nobody knows.
+    except Exception as error:  # noqa: BLE001  What it had sent by then, nobody knows.
         _log.exception("transport_failed_to_send", kind=transport.kind)
         detail = f"The transport failed while sending ({type(error).__name__})."
     return [Verdict(Outcome.UNKNOWN, 0, detail)] * len(held)

@@ -75,12 +75,11 @@ def send_one(held: Held, now: datetime, rules: http.Rules) -> Verdict:
 def build(held: Held, now: datetime) -> Request | Verdict:
     """The request, or the verdict on a message that cannot be told on this channel."""
     transport: HttpTransport[Any] = held.channel.transport  # type: ignore[assignment]
-    assert held.message is not None, "prepare comes before send"
     try:
-        return transport.build(held.message, held.channel.config, now=now)
+        return transport.build(held.told, held.channel.config, now=now)
     except CannotBuild as error:
         return Verdict(Outcome.PERMANENT, 0, str(error))
-    except Exception as error:  # A bug in one transport must not stop the others' deliveries.
+    except Exception as error:  # noqa: BLE001  A bug in one transport must not stop the others' deliveries.
         _log.exception("transport_failed_to_build", kind=transport.kind)
         return Verdict(Outcome.PERMANENT, 0, f"The transport failed to build it ({type(error).__name__}).")
 
@@ -92,6 +91,6 @@ def interpret(held: Held, end: http.Ended, now: datetime) -> Verdict:
         return verdict_of(end)
     try:
         return transport.interpret(end, now=now)
-    except Exception:  # The far end can answer anything; a transport that trips over it must not stop the pump.
+    except Exception:  # noqa: BLE001  The far end can answer anything; a transport that trips over it must not stop the pump.
         _log.exception("transport_failed_to_interpret", kind=transport.kind, status=end.status)
         return Verdict(Outcome.UNKNOWN, end.status, "The transport could not read the answer.")

@@ -9,233 +9,484 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('channels_app', '0001_initial'),
+        ("channels_app", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ApiKey',
+            name="ApiKey",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='Whose key it is.', max_length=100)),
-                ('role', models.CharField(choices=[('producer', 'producer: sends notifications and reads its own'), ('operator', 'operator: reads and changes everything')], default='producer', max_length=10)),
-                ('digest', models.CharField(editable=False, max_length=64, unique=True)),
-                ('shown', models.CharField(editable=False, help_text='The beginning of the key.', max_length=20)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('revoked_at', models.DateTimeField(blank=True, null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(help_text="Whose key it is.", max_length=100)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("producer", "producer: sends notifications and reads its own"),
+                            ("operator", "operator: reads and changes everything"),
+                        ],
+                        default="producer",
+                        max_length=10,
+                    ),
+                ),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                ("shown", models.CharField(editable=False, help_text="The beginning of the key.", max_length=20)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("revoked_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'verbose_name': 'API key',
-                'ordering': ['-created_at'],
+                "verbose_name": "API key",
+                "ordering": ["-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='RulesVersion',
+            name="RulesVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.BigIntegerField(default=1)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.BigIntegerField(default=1)),
             ],
         ),
         migrations.CreateModel(
-            name='Streamer',
+            name="Streamer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(help_text='Short, stable name for API and files.', max_length=100, unique=True, validators=[django.core.validators.RegexValidator('^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$', 'Use letters, digits and . _ : - only.')])),
-                ('name', models.CharField(help_text='What people see.', max_length=200)),
-                ('platform', models.CharField(blank=True, db_index=True, default='', help_text='Where they stream; platform policies go by it.', max_length=50)),
-                ('tags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=50), blank=True, default=list, help_text='Free words for searching.', size=None)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "key",
+                    models.CharField(
+                        help_text="Short, stable name for API and files.",
+                        max_length=100,
+                        unique=True,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$", "Use letters, digits and . _ : - only."
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(help_text="What people see.", max_length=200)),
+                (
+                    "platform",
+                    models.CharField(
+                        blank=True,
+                        db_index=True,
+                        default="",
+                        help_text="Where they stream; platform policies go by it.",
+                        max_length=50,
+                    ),
+                ),
+                (
+                    "tags",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=50),
+                        blank=True,
+                        default=list,
+                        help_text="Free words for searching.",
+                        size=None,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'ordering': ['key'],
+                "ordering": ["key"],
             },
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('address', models.CharField(blank=True, default='', max_length=320)),
-                ('state', models.CharField(choices=[('scheduled', 'scheduled'), ('pending', 'pending'), ('sending', 'sending'), ('retrying', 'retrying'), ('delivered', 'delivered'), ('suppressed', 'suppressed'), ('dead', 'dead'), ('cancelled', 'cancelled')], max_length=10)),
-                ('lane', models.CharField(max_length=30)),
-                ('priority', models.PositiveSmallIntegerField()),
-                ('reason_code', models.CharField(blank=True, default='', max_length=40)),
-                ('reason', models.TextField(blank=True, default='')),
-                ('due_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('cancel_requested', models.BooleanField(default=False)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('first_attempt_at', models.DateTimeField(blank=True, null=True)),
-                ('token', models.BigIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('lost_leases', models.PositiveSmallIntegerField(default=0)),
-                ('created_at', models.DateTimeField()),
-                ('settled_at', models.DateTimeField(blank=True, null=True)),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='channels_app.channel')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("address", models.CharField(blank=True, default="", max_length=320)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("scheduled", "scheduled"),
+                            ("pending", "pending"),
+                            ("sending", "sending"),
+                            ("retrying", "retrying"),
+                            ("delivered", "delivered"),
+                            ("suppressed", "suppressed"),
+                            ("dead", "dead"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("lane", models.CharField(max_length=30)),
+                ("priority", models.PositiveSmallIntegerField()),
+                ("reason_code", models.CharField(blank=True, default="", max_length=40)),
+                ("reason", models.TextField(blank=True, default="")),
+                ("due_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("cancel_requested", models.BooleanField(default=False)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("first_attempt_at", models.DateTimeField(blank=True, null=True)),
+                ("token", models.BigIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("lost_leases", models.PositiveSmallIntegerField(default=0)),
+                ("created_at", models.DateTimeField()),
+                ("settled_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="channels_app.channel",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
-                'ordering': ['-id'],
+                "verbose_name_plural": "deliveries",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('started_at', models.DateTimeField()),
-                ('duration_ms', models.PositiveIntegerField()),
-                ('outcome', models.CharField(choices=[('ok', 'ok'), ('transient', 'transient'), ('rate_limited', 'rate_limited'), ('permanent', 'permanent'), ('gone', 'gone'), ('unknown', 'unknown')], max_length=12)),
-                ('code', models.PositiveIntegerField(default=0)),
-                ('detail', models.TextField(blank=True, default='')),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempt_log', to='notifications.delivery')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                ("started_at", models.DateTimeField()),
+                ("duration_ms", models.PositiveIntegerField()),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("ok", "ok"),
+                            ("transient", "transient"),
+                            ("rate_limited", "rate_limited"),
+                            ("permanent", "permanent"),
+                            ("gone", "gone"),
+                            ("unknown", "unknown"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("code", models.PositiveIntegerField(default=0)),
+                ("detail", models.TextField(blank=True, default="")),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempt_log",
+                        to="notifications.delivery",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Notification',
+            name="Notification",
             fields=[
-                ('id', models.UUIDField(default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False)),
-                ('event_type', models.CharField(max_length=100)),
-                ('priority', models.PositiveSmallIntegerField()),
-                ('title', models.TextField(blank=True, default='')),
-                ('body', models.TextField(blank=True, default='')),
-                ('data', models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder)),
-                ('recipients', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=200), blank=True, default=list, size=None)),
-                ('scheduled_at', models.DateTimeField(blank=True, null=True)),
-                ('expires_at', models.DateTimeField(blank=True, null=True)),
-                ('idempotency_key', models.CharField(blank=True, max_length=200, null=True)),
-                ('request_digest', models.BinaryField(null=True)),
-                ('accepted_at', models.DateTimeField()),
-                ('routed_at', models.DateTimeField(blank=True, null=True)),
-                ('routing_note', models.CharField(blank=True, default='', max_length=200)),
-                ('withdrawn_at', models.DateTimeField(blank=True, null=True)),
-                ('producer', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='notifications.apikey')),
-                ('streamer', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='notifications', to='notifications.streamer')),
+                (
+                    "id",
+                    models.UUIDField(
+                        default=uuid_utils.compat.uuid7, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("event_type", models.CharField(max_length=100)),
+                ("priority", models.PositiveSmallIntegerField()),
+                ("title", models.TextField(blank=True, default="")),
+                ("body", models.TextField(blank=True, default="")),
+                (
+                    "data",
+                    models.JSONField(blank=True, default=dict, encoder=django.core.serializers.json.DjangoJSONEncoder),
+                ),
+                (
+                    "recipients",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=200), blank=True, default=list, size=None
+                    ),
+                ),
+                ("scheduled_at", models.DateTimeField(blank=True, null=True)),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("idempotency_key", models.CharField(blank=True, max_length=200, null=True)),
+                ("request_digest", models.BinaryField(null=True)),
+                ("accepted_at", models.DateTimeField()),
+                ("routed_at", models.DateTimeField(blank=True, null=True)),
+                ("routing_note", models.CharField(blank=True, default="", max_length=200)),
+                ("withdrawn_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "producer",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="notifications.apikey",
+                    ),
+                ),
+                (
+                    "streamer",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="notifications",
+                        to="notifications.streamer",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.AddField(
-            model_name='delivery',
-            name='notification',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='deliveries', to='notifications.notification'),
+            model_name="delivery",
+            name="notification",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="notifications.notification"
+            ),
         ),
         migrations.CreateModel(
-            name='Policy',
+            name="Policy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scope', models.CharField(choices=[('global', 'everyone'), ('platform', 'a platform'), ('streamer', 'a streamer')], default='global', max_length=10)),
-                ('platform', models.CharField(blank=True, default='', help_text='For the scope platform only.', max_length=50)),
-                ('enabled', models.BooleanField(blank=True, help_text='Empty: as the wider policy says.', null=True)),
-                ('min_priority', models.PositiveSmallIntegerField(blank=True, help_text='The least that is told, 0 to 10 (low 2, normal 5, high 8, critical 10).', null=True, validators=[django.core.validators.MinValueValidator(0), django.core.validators.MaxValueValidator(10)])),
-                ('event_types', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=100), blank=True, help_text='Patterns such as stream_* or *, separated by commas.', null=True, size=None)),
-                ('names_channels', models.BooleanField(default=False, help_text='On: exactly the channels below are told. Off: as the wider policy says.')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('channels', models.ManyToManyField(blank=True, related_name='policies', to='channels_app.channel')),
-                ('streamer', models.OneToOneField(blank=True, help_text='For the scope streamer only.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='policy', to='notifications.streamer')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[("global", "everyone"), ("platform", "a platform"), ("streamer", "a streamer")],
+                        default="global",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "platform",
+                    models.CharField(blank=True, default="", help_text="For the scope platform only.", max_length=50),
+                ),
+                ("enabled", models.BooleanField(blank=True, help_text="Empty: as the wider policy says.", null=True)),
+                (
+                    "min_priority",
+                    models.PositiveSmallIntegerField(
+                        blank=True,
+                        help_text="The least that is told, 0 to 10 (low 2, normal 5, high 8, critical 10).",
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0),
+                            django.core.validators.MaxValueValidator(10),
+                        ],
+                    ),
+                ),
+                (
+                    "event_types",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=100),
+                        blank=True,
+                        help_text="Patterns such as stream_* or *, separated by commas.",
+                        null=True,
+                        size=None,
+                    ),
+                ),
+                (
+                    "names_channels",
+                    models.BooleanField(
+                        default=False,
+                        help_text="On: exactly the channels below are told. Off: as the wider policy says.",
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                ("channels", models.ManyToManyField(blank=True, related_name="policies", to="channels_app.channel")),
+                (
+                    "streamer",
+                    models.OneToOneField(
+                        blank=True,
+                        help_text="For the scope streamer only.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="policy",
+                        to="notifications.streamer",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'policies',
-                'ordering': ['scope', 'platform', 'streamer__key'],
+                "verbose_name_plural": "policies",
+                "ordering": ["scope", "platform", "streamer__key"],
             },
         ),
         migrations.AddField(
-            model_name='apikey',
-            name='streamer',
-            field=models.ForeignKey(blank=True, help_text='Set: the key speaks for this streamer alone.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='api_keys', to='notifications.streamer'),
+            model_name="apikey",
+            name="streamer",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Set: the key speaks for this streamer alone.",
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="api_keys",
+                to="notifications.streamer",
+            ),
         ),
         migrations.CreateModel(
-            name='DeadLetter',
+            name="DeadLetter",
             fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('outcome', models.CharField(choices=[('ok', 'ok'), ('transient', 'transient'), ('rate_limited', 'rate_limited'), ('permanent', 'permanent'), ('gone', 'gone'), ('unknown', 'unknown')], max_length=12)),
-                ('code', models.PositiveIntegerField(default=0)),
-                ('detail', models.TextField(blank=True, default='')),
-                ('fingerprint', models.CharField(max_length=64)),
-                ('attempts', models.PositiveSmallIntegerField()),
-                ('buried_at', models.DateTimeField()),
-                ('replayed_at', models.DateTimeField(blank=True, null=True)),
-                ('discarded_at', models.DateTimeField(blank=True, null=True)),
-                ('discard_reason', models.CharField(blank=True, default='', max_length=200)),
-                ('decided_by', models.CharField(blank=True, default='', max_length=200)),
-                ('channel', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='channels_app.channel')),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='dead_letters', to='notifications.delivery')),
+                ("id", models.BigAutoField(primary_key=True, serialize=False)),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("ok", "ok"),
+                            ("transient", "transient"),
+                            ("rate_limited", "rate_limited"),
+                            ("permanent", "permanent"),
+                            ("gone", "gone"),
+                            ("unknown", "unknown"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("code", models.PositiveIntegerField(default=0)),
+                ("detail", models.TextField(blank=True, default="")),
+                ("fingerprint", models.CharField(max_length=64)),
+                ("attempts", models.PositiveSmallIntegerField()),
+                ("buried_at", models.DateTimeField()),
+                ("replayed_at", models.DateTimeField(blank=True, null=True)),
+                ("discarded_at", models.DateTimeField(blank=True, null=True)),
+                ("discard_reason", models.CharField(blank=True, default="", max_length=200)),
+                ("decided_by", models.CharField(blank=True, default="", max_length=200)),
+                (
+                    "channel",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="channels_app.channel"
+                    ),
+                ),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="dead_letters",
+                        to="notifications.delivery",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
-                'indexes': [models.Index(condition=models.Q(('discarded_at__isnull', True), ('replayed_at__isnull', True)), fields=['channel', 'fingerprint', '-id'], name='dead_letter_waiting'), models.Index(fields=['buried_at'], name='dead_letter_by_time')],
+                "ordering": ["-id"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("discarded_at__isnull", True), ("replayed_at__isnull", True)),
+                        fields=["channel", "fingerprint", "-id"],
+                        name="dead_letter_waiting",
+                    ),
+                    models.Index(fields=["buried_at"], name="dead_letter_by_time"),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state__in', ['pending', 'retrying'])), fields=['lane', 'channel', 'state', 'due_at'], name='delivery_claimable'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state__in", ["pending", "retrying"])),
+                fields=["lane", "channel", "state", "due_at"],
+                name="delivery_claimable",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state__in', ['pending', 'retrying'])), fields=['lane', 'due_at'], name='delivery_due'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state__in", ["pending", "retrying"])),
+                fields=["lane", "due_at"],
+                name="delivery_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'scheduled')), fields=['due_at'], name='delivery_scheduled'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state", "scheduled")), fields=["due_at"], name="delivery_scheduled"
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'sending')), fields=['lease_until'], name='delivery_leased'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state", "sending")), fields=["lease_until"], name="delivery_leased"
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('expires_at__isnull', False), ('state__in', ['scheduled', 'pending', 'retrying'])), fields=['expires_at'], name='delivery_expiring'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("expires_at__isnull", False), ("state__in", ["scheduled", "pending", "retrying"])),
+                fields=["expires_at"],
+                name="delivery_expiring",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('cancel_requested', True), ('state__in', ['scheduled', 'pending', 'retrying'])), fields=['id'], name='delivery_cancelling'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("cancel_requested", True), ("state__in", ["scheduled", "pending", "retrying"])),
+                fields=["id"],
+                name="delivery_cancelling",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(fields=['channel', '-id'], name='delivery_by_channel'),
+            model_name="delivery",
+            index=models.Index(fields=["channel", "-id"], name="delivery_by_channel"),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'dead')), fields=['-id'], name='delivery_dead'),
+            model_name="delivery",
+            index=models.Index(condition=models.Q(("state", "dead")), fields=["-id"], name="delivery_dead"),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.UniqueConstraint(fields=('notification', 'channel', 'address'), name='delivery_once'),
+            model_name="delivery",
+            constraint=models.UniqueConstraint(fields=("notification", "channel", "address"), name="delivery_once"),
         ),
         migrations.AddConstraint(
-            model_name='policy',
-            constraint=models.UniqueConstraint(condition=models.Q(('scope', 'global')), fields=('scope',), name='policy_one_global', violation_error_message='There is a global policy already; change that one.'),
+            model_name="policy",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("scope", "global")),
+                fields=("scope",),
+                name="policy_one_global",
+                violation_error_message="There is a global policy already; change that one.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='policy',
-            constraint=models.UniqueConstraint(condition=models.Q(('scope', 'platform')), fields=('platform',), name='policy_one_a_platform', violation_error_message='This platform has a policy already; change that one.'),
+            model_name="policy",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("scope", "platform")),
+                fields=("platform",),
+                name="policy_one_a_platform",
+                violation_error_message="This platform has a policy already; change that one.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='policy',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('platform', ''), ('scope', 'global'), ('streamer__isnull', True)), models.Q(('scope', 'platform'), ('streamer__isnull', True), models.Q(('platform', ''), _negated=True)), models.Q(('platform', ''), ('scope', 'streamer'), ('streamer__isnull', False)), _connector='OR'), name='policy_scope_fits', violation_error_message='A global policy names neither platform nor streamer, a platform policy a platform, a streamer policy a streamer.'),
+            model_name="policy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("platform", ""), ("scope", "global"), ("streamer__isnull", True)),
+                    models.Q(
+                        ("scope", "platform"), ("streamer__isnull", True), models.Q(("platform", ""), _negated=True)
+                    ),
+                    models.Q(("platform", ""), ("scope", "streamer"), ("streamer__isnull", False)),
+                    _connector="OR",
+                ),
+                name="policy_scope_fits",
+                violation_error_message="A global policy names neither platform nor streamer, a platform policy a platform, a streamer policy a streamer.",
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(condition=models.Q(('routed_at__isnull', True)), fields=['id'], name='notification_unrouted'),
+            model_name="notification",
+            index=models.Index(
+                condition=models.Q(("routed_at__isnull", True)), fields=["id"], name="notification_unrouted"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(models.F('streamer'), models.OrderBy(models.F('id'), descending=True), name='notification_by_streamer'),
+            model_name="notification",
+            index=models.Index(
+                models.F("streamer"), models.OrderBy(models.F("id"), descending=True), name="notification_by_streamer"
+            ),
         ),
         migrations.AddIndex(
-            model_name='notification',
-            index=models.Index(models.F('event_type'), models.OrderBy(models.F('id'), descending=True), name='notification_by_type'),
+            model_name="notification",
+            index=models.Index(
+                models.F("event_type"), models.OrderBy(models.F("id"), descending=True), name="notification_by_type"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notification',
-            constraint=models.UniqueConstraint(condition=models.Q(('idempotency_key__isnull', False)), fields=('producer', 'idempotency_key'), name='notification_idempotency', nulls_distinct=False),
+            model_name="notification",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("idempotency_key__isnull", False)),
+                fields=("producer", "idempotency_key"),
+                name="notification_idempotency",
+                nulls_distinct=False,
+            ),
         ),
     ]

@@ -9,13 +9,16 @@ TABLES = (
     "channels_app_channel",
 )
 
+# The number comes from a sequence, so that it never repeats, even when the row is lost and made anew.
 FUNCTION = """
+CREATE SEQUENCE belfry_rules_number;
 CREATE FUNCTION belfry_rules_changed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE notifications_rulesversion SET number = number + 1 WHERE id = 1;
+    INSERT INTO notifications_rulesversion (id, number) VALUES (1, nextval('belfry_rules_number'))
+    ON CONFLICT (id) DO UPDATE SET number = excluded.number;
     RETURN NULL;
 END $$;
-INSERT INTO notifications_rulesversion (id, number) VALUES (1, 1);
+INSERT INTO notifications_rulesversion (id, number) VALUES (1, nextval('belfry_rules_number'));
 """
 
 TRIGGER = """
@@ -31,6 +34,7 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             FUNCTION + "".join(TRIGGER.format(table=table) for table in TABLES),
             "".join(f"DROP TRIGGER belfry_rules_changed ON {table};" for table in TABLES)
-            + "DROP FUNCTION belfry_rules_changed(); DELETE FROM notifications_rulesversion;",
+            + "DROP FUNCTION belfry_rules_changed(); DROP SEQUENCE belfry_rules_number;"
+            + "DELETE FROM notifications_rulesversion;",
         )
     ]

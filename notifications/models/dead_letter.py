@@ -61,5 +61,3 @@ class DeadLetter(models.Model):
 
     def __str__(self) -> str:
         return f"{self.delivery_id}: {self.outcome} {self.code or ''}".strip()
-
-

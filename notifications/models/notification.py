@@ -38,6 +38,19 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
             )
         )
 
+    def forget(self, *, before: datetime, limit: int) -> int:
+        """Delete up to `limit` accepted before then, with all that hangs on them, unless something is undecided."""
+        undecided = Q(deliveries__state__in=[*OPEN]) | Q(
+            deliveries__dead_letters__isnull=False,
+            deliveries__dead_letters__replayed_at__isnull=True,
+            deliveries__dead_letters__discarded_at__isnull=True,
+        )
+        kept = self.filter(undecided, accepted_at__lt=before).values("pk")
+        old = self.filter(accepted_at__lt=before, routed_at__isnull=False).exclude(pk__in=kept).order_by("pk")
+        ids = list(old.values_list("pk", flat=True)[:limit])
+        self.filter(pk__in=ids).delete()
+        return len(ids)
+
 
 class Notification(models.Model):
     """What a producer told us, as it told us."""
@@ -102,7 +115,7 @@ class Notification(models.Model):
         """One of `Summary`; cheap where the queryset was made by `with_state`."""
         annotated: str | None = getattr(self, "summary", None)
         if annotated is None:
-            annotated = Notification.objects.with_state().values_list("summary", flat=True).get(pk=self.pk)
+            annotated = Notification.objects.with_state().get(pk=self.pk).state
         return annotated
 
     def mark_withdrawn(self, now: datetime) -> None:

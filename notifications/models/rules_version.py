@@ -18,5 +18,7 @@ class RulesVersion(models.Model):
         return str(self.number)
 
     @classmethod
-    def current(cls) -> int:
-        return cls.objects.values_list("number", flat=True).get(pk=1)
+    def current(cls) -> int | None:
+        """The number in force, or None when it is not known: then the rules must be read again."""
+        number: int | None = cls.objects.values_list("number", flat=True).filter(pk=1).first()
+        return number

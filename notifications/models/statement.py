@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection
+from psycopg import Cursor
 from psycopg.rows import namedtuple_row
 
 
@@ -20,6 +21,7 @@ def run(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
     Takes part in Django's transaction where there is one. Raises Django's `DatabaseError` family.
     """
     connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.cursor(binary=True, row_factory=namedtuple_row) as cursor:
-        cursor.execute(sql, parameters)
+    # Django's own cursors bind on the client's side, as text; this one binds in Postgres, in binary.
+    with connection.wrap_database_errors, Cursor(connection.connection, row_factory=namedtuple_row) as cursor:
+        cursor.execute(sql, parameters, binary=True)
         return cursor.fetchall() if cursor.description else []

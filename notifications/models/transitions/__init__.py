@@ -7,7 +7,7 @@ simply not changed; each function says how many, or which, it did change.
 Times come from the caller (`now`, aware). Nothing here decides anything.
 """
 
-from notifications.models.transitions.claiming import claim, claim_one
+from notifications.models.transitions.claiming import Room, claim, claim_one
 from notifications.models.transitions.creating import NewDelivery, create
 from notifications.models.transitions.ending import cancel, cancel_overdue, replay
 from notifications.models.transitions.leasing import give_back, renew, take_back
@@ -17,6 +17,7 @@ from notifications.models.transitions.waiting import postpone, promote
 __all__ = [
     "NewDelivery",
     "Result",
+    "Room",
     "cancel",
     "cancel_overdue",
     "claim",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,15 +40,15 @@ WITH RECURSIVE active(channel_id) AS (
         WHERE a.channel_id IS NOT NULL AND coalesce(r.size, %(room)b::int4) > 0
         ORDER BY (a.channel_id <= %(after)b::int8), a.channel_id
     ) AS served, LATERAL (
-        (SELECT id FROM notifications_delivery
+        SELECT id FROM (SELECT id FROM notifications_delivery
          WHERE lane = %(lane)b AND channel_id = served.channel_id AND state = 'pending' AND due_at <= %(now)b
            AND NOT cancel_requested AND (expires_at IS NULL OR expires_at > %(now)b)
-         ORDER BY due_at LIMIT served.size FOR UPDATE SKIP LOCKED)
+         ORDER BY due_at LIMIT served.size FOR UPDATE SKIP LOCKED) AS first_tries
         UNION ALL
-        (SELECT id FROM notifications_delivery
+        SELECT id FROM (SELECT id FROM notifications_delivery
          WHERE lane = %(lane)b AND channel_id = served.channel_id AND state = 'retrying' AND due_at <= %(now)b
            AND NOT cancel_requested AND (expires_at IS NULL OR expires_at > %(now)b)
-         ORDER BY due_at LIMIT (served.size + 3) / 4 FOR UPDATE SKIP LOCKED)
+         ORDER BY due_at LIMIT (served.size + 3) / 4 FOR UPDATE SKIP LOCKED) AS later_tries
     ) AS picked
     LIMIT %(limit)b
 )
@@ -70,30 +71,30 @@ RETURNING {_CLAIMED_COLUMNS}
 """
 
 
-def claim(
-    lane: str,
-    *,
-    limit: int,
-    room: int,
-    rooms: Sequence[tuple[int, int]],
-    after_channel: int,
-    now: datetime,
-    lease_s: float,
-) -> list[Any]:
-    """e: lease up to `limit` of what is due in a lane.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """How many deliveries a claim may take: in all, of any channel, and of those (by id) that differ.
 
-    `room` is how many of one channel, unless `rooms`, pairs of (channel id, how many), says otherwise;
-    channels behind `after_channel` are served first.
+    Channels behind `after_channel` are served first.
     """
+
+    in_all: int
+    of_a_channel: int
+    of_channel: Mapping[int, int] = field(default_factory=dict)
+    after_channel: int = 0
+
+
+def claim(lane: str, room: Room, *, now: datetime, lease_s: float) -> list[Any]:
+    """e: lease what is due in a lane, as far as there is room."""
     return statement.run(
         _CLAIM,
         {
             "lane": lane,
-            "limit": limit,
-            "room": room,
-            "channel_ids": [channel_id for channel_id, _ in rooms],
-            "rooms": [size for _, size in rooms],
-            "after": after_channel,
+            "limit": room.in_all,
+            "room": room.of_a_channel,
+            "channel_ids": list(room.of_channel),
+            "rooms": list(room.of_channel.values()),
+            "after": room.after_channel,
             "now": now,
             "lease_until": now + timedelta(seconds=lease_s),
         },
@@ -102,7 +103,5 @@ def claim(
 
 def claim_one(delivery_id: int, *, now: datetime, lease_s: float) -> Any | None:
     """e: lease this one if it is due, else None: someone was faster, or it waits."""
-    rows = statement.run(
-        _CLAIM_ONE, {"id": delivery_id, "now": now, "lease_until": now + timedelta(seconds=lease_s)}
-    )
+    rows = statement.run(_CLAIM_ONE, {"id": delivery_id, "now": now, "lease_until": now + timedelta(seconds=lease_s)})
     return rows[0] if rows else None

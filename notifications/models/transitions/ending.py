@@ -82,11 +82,15 @@ def cancel(
 
 _CANCEL_OVERDUE = f"""
 WITH doomed AS (
-    (SELECT id FROM notifications_delivery
-     WHERE state IN {guard("l")} AND expires_at <= %(now)b LIMIT %(limit)b FOR UPDATE SKIP LOCKED)
+    SELECT id FROM (
+        SELECT id FROM notifications_delivery
+        WHERE state IN {guard("l")} AND expires_at <= %(now)b LIMIT %(limit)b FOR UPDATE SKIP LOCKED
+    ) AS expired
     UNION
-    (SELECT id FROM notifications_delivery
-     WHERE state IN {guard("l")} AND cancel_requested LIMIT %(limit)b FOR UPDATE SKIP LOCKED)
+    SELECT id FROM (
+        SELECT id FROM notifications_delivery
+        WHERE state IN {guard("l")} AND cancel_requested LIMIT %(limit)b FOR UPDATE SKIP LOCKED
+    ) AS withdrawn
 )
 UPDATE notifications_delivery d
 SET state = 'cancelled', settled_at = %(now)b,

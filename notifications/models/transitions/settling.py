@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from channels_app.outcomes import Outcome
@@ -30,6 +30,10 @@ class Result:
 
     def __post_init__(self) -> None:
         letter_for(State.SENDING, self.state)
+
+    def due(self, at: datetime) -> Result:
+        """The same, to be taken up again at another time."""
+        return replace(self, due_at=at)
 
 
 # One statement moves the row, appends the attempt and buries what is dead, so that the three

@@ -1,0 +1,95 @@
+"""Words with a colour and a sign: readable without either."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+
+from channels_app.models import Channel
+from channels_app.outcomes import Outcome
+from notifications import priority
+from notifications.states import State
+
+#: Word → (tone, sign). Tones are classes of `admin.css`.
+_LOOKS: dict[str, tuple[str, str]] = {
+    State.SCHEDULED: ("wait", "◷"),
+    State.PENDING: ("wait", "…"),
+    State.SENDING: ("wait", "→"),
+    State.RETRYING: ("warn", "↻"),
+    State.DELIVERED: ("good", "✓"),
+    State.SUPPRESSED: ("quiet", "⊘"),
+    State.DEAD: ("bad", "✕"),
+    State.CANCELLED: ("quiet", "–"),
+    "waiting": ("wait", "◷"),
+    Outcome.OK: ("good", "✓"),
+    Outcome.TRANSIENT: ("warn", "↻"),
+    Outcome.RATE_LIMITED: ("warn", "◷"),
+    Outcome.PERMANENT: ("bad", "✕"),
+    Outcome.GONE: ("bad", "✕"),
+    Outcome.UNKNOWN: ("warn", "?"),
+    "replayed": ("good", "↻"),
+    "discarded": ("quiet", "–"),
+    "on": ("good", "✓"),
+    "off": ("quiet", "–"),
+    "quarantined": ("bad", "!"),
+    "deleted": ("quiet", "✕"),
+    "active": ("good", "✓"),
+    "revoked": ("quiet", "✕"),
+    "critical": ("bad", "▲"),
+    "high": ("warn", "▲"),
+    "normal": ("plain", ""),
+    "low": ("quiet", "▽"),
+}
+
+
+def badge(word: str, text: str = "") -> SafeString:
+    """`word` in its looks; `text` is shown instead where it is given."""
+    tone, sign = _LOOKS.get(word, ("plain", ""))
+    return format_html(
+        '<span class="bf-badge bf-{}"><span aria-hidden="true">{}</span> {}</span>',
+        tone,
+        sign,
+        text or word.replace("_", " "),
+    )
+
+
+def priority_badge(number: int) -> SafeString:
+    """The word of a priority with its number."""
+    word = priority.label(number)
+    return badge(word, f"{word} {number}")
+
+
+def channel_badge(channel: Channel) -> SafeString:
+    """Whether a channel is in service."""
+    return badge(channel_word(channel))
+
+
+def channel_word(channel: Channel) -> str:
+    if channel.deleted_at is not None:
+        return "deleted"
+    if channel.quarantined_at is not None:
+        return "quarantined"
+    return "on" if channel.enabled else "off"
+
+
+def moment(at: datetime | None) -> SafeString:
+    """A time to the second in UTC; how long ago or ahead it is stands in its title."""
+    if at is None:
+        return SafeString("–")
+    ahead = at > timezone.now()
+    distance = f"in {timeuntil(at)}" if ahead else f"{timesince(at)} ago"
+    return format_html(
+        '<time datetime="{}" title="{}" class="bf-moment">{}</time>',
+        at.isoformat(),
+        distance,
+        f"{at:%Y-%m-%d %H:%M:%S}",
+    )
+
+
+def duration(milliseconds: int) -> str:
+    """A short time for people: 42 ms, 1.3 s."""
+    return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"

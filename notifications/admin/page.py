@@ -1,0 +1,93 @@
+"""What all rooms have in common: bounded lists, our style sheet, words for an empty list, buttons that post."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db import models
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
+
+from notifications.admin.paginator import BoundedPaginator
+
+M = TypeVar("M", bound=models.Model)
+
+if TYPE_CHECKING:
+    GenericAdmin = admin.ModelAdmin
+else:
+
+    class GenericAdmin(admin.ModelAdmin):
+        """Generic for the type checker alone."""
+
+        def __class_getitem__(cls, _: object) -> type:
+            return cls
+
+
+class RowsWithMore(ChangeList):
+    """A list whose rows are completed by a few queries a page, where joins would count the whole table."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        self.model_admin.complete(self.result_list)
+
+
+class Page(GenericAdmin[M]):
+    """A room where things are kept, added and changed."""
+
+    change_list_template = "admin/belfry/change_list.html"
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+    #: What an empty list says, and what to do about it.
+    empty_text = ""
+
+    class Media:
+        css = {"all": ("notifications/admin.css",)}
+
+    def complete(self, rows: Sequence[M]) -> None:
+        """Look up what the rows of one page show beside their own columns."""
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return RowsWithMore
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Without Django's bulk deletion: what may go, goes one by one and with its own words."""
+        return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        return super().changelist_view(request, {"empty_text": self.empty_text, **(extra_context or {})})
+
+    def one(self, request: HttpRequest, object_id: str) -> M:
+        """The row of an address. Raises `Http404`."""
+        found = self.get_object(request, object_id)
+        if found is None:
+            raise Http404(f"No {self.opts.verbose_name} has this id.")
+        return found
+
+    def button(self, word: str, view: Callable[[HttpRequest, str], HttpResponse]) -> URLPattern:
+        """The address `<id>/<word>/` of a button, named `<app>_<model>_<word>`. It answers to POST alone."""
+        name = f"{self.opts.app_label}_{self.opts.model_name}_{word}"
+        return path(f"<path:object_id>/{word}/", self.admin_site.admin_view(require_POST(view)), name=name)
+
+
+class ReadOnlyPage(Page[M]):
+    """A room of records: nobody adds, changes or deletes them by hand."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: M | None = None) -> bool:
+        return False
+
+    def may(self, request: HttpRequest, verb: str) -> bool:
+        """Whether the user holds Django's permission, which these rooms show to nobody as a form."""
+        return request.user.has_perm(f"{self.opts.app_label}.{verb}_{self.opts.model_name}")

@@ -1,0 +1,123 @@
+"""How a caller shows who it is: an API key as a bearer token, or the session of a member of staff."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from notifications.api.caller import Caller
+from notifications.models import ApiKey
+
+#: How long a process believes what it read of a key. A revoked key is refused everywhere after it.
+BELIEVED_FOR_S = 3.0
+
+#: Keys that a process remembers at most. What is not remembered is read again.
+_MOST_REMEMBERED = 10_000
+
+
+class RememberedKeys:
+    """Callers by the digest of their key, for a few seconds, so that a busy producer costs no query.
+
+    Only keys that exist are remembered: guesses fill nothing.
+    """
+
+    def __init__(self, read: Callable[[str], Caller | None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._clock = clock
+        self._known: dict[str, tuple[float, Caller]] = {}
+
+    def caller(self, digest: str) -> Caller | None:
+        """Who has the key with this digest, or None."""
+        known = self._known.get(digest)
+        if known is not None and known[0] > self._clock():
+            return known[1]
+        return self._learn(digest)
+
+    def _learn(self, digest: str) -> Caller | None:
+        until = self._clock() + BELIEVED_FOR_S
+        caller = self._read(digest)
+        if caller is None:
+            self._known.pop(digest, None)
+            return None
+        if len(self._known) >= _MOST_REMEMBERED:
+            self._known = {}
+        self._known[digest] = (until, caller)
+        return caller
+
+    def forget(self) -> None:
+        """Believe nothing any more."""
+        self._known = {}
+
+
+def _read(digest: str) -> Caller | None:
+    key = ApiKey.objects.select_related("streamer").filter(digest=digest, revoked_at__isnull=True).first()
+    if key is None:
+        return None
+    return Caller(
+        name=f"API key {key}",
+        role=key.role,
+        api_key=key,
+        streamer_id=key.streamer_id,
+        streamer_key=key.streamer.key if key.streamer else "",
+    )
+
+
+REMEMBERED = RememberedKeys(_read)
+
+
+class BearerKey(BaseAuthentication):
+    """`Authorization: Bearer bf_...`"""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
+        scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        if not scheme:
+            return None
+        if scheme.lower() != "bearer":
+            raise AuthenticationFailed("Use `Authorization: Bearer` and an API key.")
+        caller = REMEMBERED.caller(ApiKey.digest_of(text.strip()))
+        if caller is None:
+            raise AuthenticationFailed("This API key does not exist or was revoked.")
+        return caller, None
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="Belfry"'
+
+
+class StaffSession(SessionAuthentication):
+    """The session of somebody who may use the admin; they act as operators. CSRF is checked."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
+        signed_in = super().authenticate(request)
+        if signed_in is None or not signed_in[0].is_staff:
+            return None
+        return Caller(name=signed_in[0].get_username(), role=ApiKey.Role.OPERATOR), None
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """How the schema shows `BearerKey`."""
+
+    target_class = BearerKey
+    name = "apiKey"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "bf_…",
+            "description": "A key made by `./belfry apikey create`.",
+        }
+
+
+class SessionScheme(OpenApiAuthenticationExtension):
+    """How the schema shows `StaffSession`."""
+
+    target_class = StaffSession
+    name = "staffSession"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        return {"type": "apiKey", "in": "cookie", "name": "sessionid", "description": "Signed in to the admin."}

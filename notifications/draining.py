@@ -1,0 +1,48 @@
+"""Working a lane: one pump a lane and process, with the carrier that the lane's transports need."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from django.conf import settings
+
+from channels_app import http
+from notifications import lanes
+from notifications.carriers import BlockingCarrier, Carrier, HttpCarrier
+from notifications.pump import Drained, Pace, Pump
+from notifications.retry import Schedule
+from notifications.wake import wake
+
+_log = structlog.get_logger(__name__)
+
+_busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+def drain(
+    lane: str, *, declared: Schedule, clock: Callable[[], datetime], stop: threading.Event, pace: Pace | None = None
+) -> Drained | None:
+    """Work `lane` until it is empty, the time is up or `stop` is set. None when this process works it already."""
+    lock = _busy[lane]
+    if stop.is_set() or not lock.acquire(blocking=False):
+        return None
+    try:
+        usual = Pace(lease_s=settings.BELFRY_LEASE_S, renew_every_s=settings.BELFRY_LEASE_S / 4)
+        drained = Pump(lane, carrier_of(lane), declared=declared, clock=clock, pace=pace or usual, stop=stop).run()
+    finally:
+        lock.release()
+    if drained.settled:
+        _log.info("drained", lane=lane, settled=drained.settled, statements=drained.statements)
+    if drained.more and not stop.is_set():
+        wake(lane)
+    return drained
+
+
+def carrier_of(lane: str) -> Carrier:
+    """A carrier for the transports that travel in `lane`."""
+    if lanes.group_of(lane) == lanes.BLOCKING:
+        return BlockingCarrier()
+    return HttpCarrier(settings.BELFRY_REQUESTS_IN_FLIGHT, http.default_rules())

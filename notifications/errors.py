@@ -1,0 +1,26 @@
+"""What a try of the task `deliver` can end in, by type: Celery decides by them whether to try again.
+
+DeliveryFailed
+├── TransientError     worth another try: `autoretry_for` names it
+└── PermanentError     not worth one: straight to the dead letters
+"""
+
+from __future__ import annotations
+
+from notifications.held import Tried
+
+
+class DeliveryFailed(Exception):
+    """A try did not deliver. `tried` holds what was tried and the verdict."""
+
+    def __init__(self, tried: Tried) -> None:
+        super().__init__(f"{tried.verdict.outcome} {tried.verdict.code}: {tried.verdict.detail}")
+        self.tried = tried
+
+
+class TransientError(DeliveryFailed):
+    """It may work later."""
+
+
+class PermanentError(DeliveryFailed):
+    """It will never work as it stands."""

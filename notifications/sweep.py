@@ -1,0 +1,103 @@
+"""Every second: what should have moved and did not is found, and moved or woken.
+
+Lost wake-ups, leases of dead workers, times that have come, expiries. Each part is one statement
+on a partial index, so a sweep over an idle table of millions costs a few milliseconds. Two sweeps
+at once share the work by `SKIP LOCKED`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+
+from notifications import lanes, rulebook
+from notifications.models import due, transitions, unrouted
+from notifications.policy import Decision, Verb, decide
+from notifications.routing import facts_of
+from notifications.wake import ROUTE, wake
+
+#: Rows that one sweep moves in each of its parts. What is left is the next one's, a second later.
+LIMIT = 5000
+
+#: A sweep looks this far ahead, because the next one comes only then: whoever drains the lane waits
+#: for the exact time, so that what is scheduled leaves on time and not up to a second late.
+LOOK_AHEAD = timedelta(seconds=1)
+
+#: After so many workers died over a delivery it is buried instead of killing the next one.
+MOST_LOST_LEASES = 5
+
+#: Waits that a policy decided on, so that it is asked again at their end.
+_POLICY_WAITS = ("scheduled_at",)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Swept:
+    """What one sweep found."""
+
+    taken_back: int = 0
+    ended: int = 0
+    promoted: int = 0
+    woken: list[str] = field(default_factory=list)
+    duration_ms: float = 0.0
+
+
+def sweep(now: datetime) -> Swept:
+    """Find and move what is stuck or due."""
+    began = time.perf_counter()
+    found = Swept()
+    found.taken_back = len(transitions.take_back(now=now, limit=LIMIT, most_lost_leases=MOST_LOST_LEASES))
+    found.ended = transitions.cancel_overdue(now=now, limit=LIMIT)
+    found.promoted = promote_due(now)
+    found.woken = _wake_what_waits(now)
+    found.duration_ms = (time.perf_counter() - began) * 1000
+    level = _log.info if found.taken_back or found.ended or found.promoted else _log.debug
+    level("swept", **asdict(found))
+    return found
+
+
+def promote_due(now: datetime) -> int:
+    """d: the times of these have come. Where a policy made them wait, it is asked again."""
+    until = now + LOOK_AHEAD
+    with transaction.atomic():
+        asked_again = _ask_again(now, until)
+        return asked_again + len(transitions.promote(now=now, until=until, limit=LIMIT))
+
+
+def _ask_again(now: datetime, until: datetime) -> int:
+    """Policies may have changed since they deferred: send, wait on, or end as superseded."""
+    rows = due.deferred(_POLICY_WAITS, until=until, limit=LIMIT)
+    if not rows:
+        return 0
+    book = rulebook.current()
+    promoted: list[int] = []
+    for row in rows:
+        channel = book.channels.get(row.channel_id)
+        policy = book.effective(streamer_key=row.streamer_key, platform=row.platform)
+        # Asked as of the time it waits for, which may lie a moment ahead.
+        decision = (
+            Decision(Verb.SUPPRESS, "channel_deleted", "Its channel was deleted.")
+            if channel is None
+            else decide(facts_of(row), policy, channel.candidate, until)
+        )
+        if decision.verb is Verb.SEND:
+            promoted.append(row.id)
+        elif decision.verb is Verb.DEFER and decision.until is not None:
+            transitions.postpone([(row.id, decision.until, decision.code, decision.text)])
+        else:
+            transitions.cancel(ids=[row.id], code="superseded", reason=decision.text, now=now)
+    return len(transitions.promote(now=now, until=until, limit=LIMIT, ids=promoted)) if promoted else 0
+
+
+def _wake_what_waits(now: datetime) -> list[str]:
+    woken = due.lanes(lanes.LANES, until=now + LOOK_AHEAD)
+    if unrouted.exist():
+        woken.append(ROUTE)
+    for lane in woken:
+        wake(lane)
+    return woken
