@@ -23,7 +23,6 @@ from typing import TypeVar
 import structlog
 from django.db import InterfaceError, OperationalError, connection
 
-
 from notifications import dispatch, rulebook
 from notifications.carriers import Carrier
 from notifications.held import Held, Tried
