@@ -1,4 +1,4 @@
-"""The processes of Belfry and their command lines."""
+"""The processes of Belfry and their command lines, the same under the supervisor and in containers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from project.queues import QUEUES_OF_WORKER
 _THREADS_OF_WORKER = {"worker-deliver": 8, "worker-control": 4}
 _WEB_THREADS = 16
 
+#: SIGTERM is then Celery's soft shutdown: finish, or give back.
+SOFT_SHUTDOWN = {"REMAP_SIGTERM": "SIGQUIT"}
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process finds what is its own."""
+    """Where a process listens, and the folder for what it writes."""
 
     host: str
     port: int
-    home: Path
+    folder: Path
 
 
 def _web(place: Place) -> list[str]:
@@ -39,7 +42,8 @@ def _worker(name: str) -> Callable[[Place], list[str]]:
 
 
 def _beat(place: Place) -> list[str]:
-    return ["celery", "-A", "project.celery", "-q", "beat", "-l", "WARNING", "-s", str(place.home / "beat-schedule")]
+    schedule = str(place.folder / "beat-schedule")
+    return ["celery", "-A", "project.celery", "-q", "beat", "-l", "WARNING", "-s", schedule]
 
 
 _MODULES: dict[str, Callable[[Place], list[str]]] = {

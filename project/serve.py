@@ -1,0 +1,28 @@
+"""Become one process of Belfry: `python -m project.serve ROLE`. For containers and service managers.
+
+Nothing embedded: the environment must say everything (docs/settings.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from project import env
+from project.roles import ROLES, SOFT_SHUTDOWN, Place, command_line
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="project.serve", description=__doc__)
+    parser.add_argument("role", choices=ROLES)
+    parser.add_argument("--host", default="0.0.0.0", help="where web listens (%(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="where web listens (%(default)s)")
+    parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="where beat keeps its schedule (%(default)s)")
+    options = parser.parse_args()
+    command = command_line(options.role, Place(options.host, options.port, options.folder))
+    os.execve(command[0], command, {**env.inherited(), **SOFT_SHUTDOWN})
+
+
+if __name__ == "__main__":
+    main()
