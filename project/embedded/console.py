@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import threading
@@ -64,7 +65,8 @@ class Console:
         return f"{colour}{label}{_RESET}"
 
     def _write(self, line: str) -> None:
-        with self._lock:
+        # A terminal that was closed, or `| head`: nobody looks any more, and Belfry goes on.
+        with self._lock, contextlib.suppress(OSError, ValueError):
             self._stream.write(f"{line}\n")
             self._stream.flush()
 
