@@ -85,7 +85,7 @@ class Channel(models.Model):
         null=True, blank=True, validators=[MinValueValidator(1)], help_text="At once after a pause. Empty: the rate."
     )
     max_in_flight = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Open requests per worker. Empty: 50."
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Open requests per worker. Empty: 100."
     )
     timeout_s = models.FloatField(
         null=True,

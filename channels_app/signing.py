@@ -10,6 +10,7 @@ from __future__ import annotations
 import hmac
 import os
 from base64 import b64decode, b64encode
+from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -39,7 +40,7 @@ def new_secret() -> str:
 
 def check_secret(secret: str) -> None:
     """Raise `BadSecret` unless `secret` can be signed with."""
-    _keyed(secret)
+    _key(secret)
 
 
 def sign(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
@@ -72,18 +73,12 @@ def _signed_content(message_id: str, timestamp: int, body: bytes) -> bytes:
 
 
 def _signature(secret: str, content: bytes) -> str:
-    mac = _keyed(secret).copy()
-    mac.update(content)
-    return b64encode(mac.digest()).decode()
+    return b2a_base64(hmac.digest(_key(secret), content, "sha256"), newline=False).decode()
 
 
 @lru_cache(maxsize=4096)
-def _keyed(secret: str) -> hmac.HMAC:
-    """The HMAC with the key already taken in, to be copied: decoding the key costs more than a signature."""
-    return hmac.new(_key(secret), digestmod="sha256")
-
-
 def _key(secret: str) -> bytes:
+    """The bytes of the key, remembered: decoding them costs more than a signature."""
     try:
         key = b64decode(secret.removeprefix(_PREFIX), validate=True)
     except ValueError:

@@ -24,11 +24,10 @@ def take(delivery_id: int, now: datetime) -> Held | None:
     row = transitions.claim_one(delivery_id, now=now, lease_s=settings.BELFRY_LEASE_S)
     if row is None:
         return None
-    joined = dispatch.hold([row], rulebook.current(), now)
-    guarded = dispatch.guard(joined.ready, now)
-    prepared = dispatch.prepare(guarded.ready, now)
-    dispatch.settle([*joined.results, *guarded.results, *prepared.results], [], now)
-    return prepared.ready[0] if prepared.ready else None
+    guarded = dispatch.guard([row], rulebook.current(), now)
+    held, buried = dispatch.prepare(guarded.ready, now)
+    dispatch.settle([*guarded.results, *buried], [], now)
+    return held[0] if held else None
 
 
 def send(held: Held, clock: Callable[[], datetime]) -> None:

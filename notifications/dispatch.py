@@ -51,54 +51,53 @@ _DIGITS = re.compile(r"[0-9a-f]{8,}|\d+")
 
 @dataclass(frozen=True, slots=True)
 class Guarded:
-    """What may go on, and what is held back."""
+    """What may go on, by channel, and results of what is held back."""
 
-    ready: list[Held]
+    ready: list[tuple[ChannelInUse, list[Any]]]
     results: list[Result]
 
 
-def hold(rows: Iterable[Any], book: Rulebook, now: datetime) -> Guarded:
-    """Join claimed rows with their channels. A row whose channel was deleted meanwhile waits to be ended."""
-    ready, results = [], []
+def guard(rows: Iterable[Any], book: Rulebook, now: datetime) -> Guarded:
+    """Hold back what is late and what a channel cannot take now; asked once a channel, not once a row."""
+    results: list[Result] = []
+    by_channel: dict[int, list[Any]] = {}
     for row in rows:
-        channel = book.channels.get(row.channel_id)
-        if channel is None:
-            results.append(_wait(row, now, now, "channel_deleted", "Its channel was deleted."))
+        if row.expires_at is not None and row.expires_at <= now:
+            results.append(_wait(row, now, now, "expired", "It expired before it could be sent."))
         else:
-            ready.append(Held(row, channel))
-    return Guarded(ready, results)
-
-
-def guard(held: Sequence[Held], now: datetime) -> Guarded:
-    """Hold back what is late, what an open breaker stops and what a limit defers: once a channel, not a row."""
-    ready, results = [], []
-    by_channel: dict[int, list[Held]] = {}
-    for one in held:
-        if one.row.expires_at is not None and one.row.expires_at <= now:
-            results.append(_wait(one.row, now, now, "expired", "It expired before it could be sent."))
-        else:
-            by_channel.setdefault(one.channel.id, []).append(one)
-    passes = gates.ask([(group[0].channel.row, len(group)) for group in by_channel.values()], now)
+            by_channel.setdefault(row.channel_id, []).append(row)
+    usable: list[tuple[ChannelInUse, list[Any]]] = []
     for channel_id, group in by_channel.items():
-        granted = passes[channel_id]
-        ready += group[: granted.count]
-        for place, one in enumerate(group[granted.count :]):
-            results.append(_wait(one.row, granted.turn(place), now, granted.code, granted.text))
-    return Guarded(ready, results)
-
-
-def prepare(held: Sequence[Held], now: datetime) -> Guarded:
-    """Render messages. A channel whose settings cannot be read makes its deliveries wait, not die."""
-    ready, results = [], []
-    for one in held:
-        try:
-            _ = one.channel.config, one.channel.transport
-        except (SecretUnreadable, LookupError, ValueError) as error:
-            until = now + timedelta(seconds=MISCONFIGURED_PAUSE_S)
-            results.append(_wait(one.row, until, now, "channel_unusable", f"The channel cannot be used: {error}"))
+        channel = book.channels.get(channel_id)
+        hindrance = _hindrance(channel)
+        if channel is None or hindrance is not None:
+            code, text, pause_s = hindrance or ("", "", 0.0)
+            results += [_wait(row, now + timedelta(seconds=pause_s), now, code, text) for row in group]
         else:
-            ready.append(Held(one.row, one.channel, message_of(one.row)))
+            usable.append((channel, group))
+    passes = gates.ask([(channel, len(group)) for channel, group in usable], now)
+    ready = []
+    for channel, group in usable:
+        granted = passes[channel.id]
+        if granted.count:
+            ready.append((channel, group[: granted.count]))
+        for place, row in enumerate(group[granted.count :]):
+            results.append(_wait(row, granted.turn(place), now, granted.code, granted.text))
     return Guarded(ready, results)
+
+
+def prepare(ready: Iterable[tuple[ChannelInUse, list[Any]]], now: datetime) -> tuple[list[Held], list[Result]]:
+    """Render messages. One that cannot be rendered is buried, so that it holds up nobody else."""
+    held, results = [], []
+    for channel, rows in ready:
+        for row in rows:
+            try:
+                held.append(Held(row, channel, message_of(row)))
+            except Exception as error:  # noqa: BLE001  Whatever a producer got past intake must not stop a lane.
+                _log.exception("rendering_failed", delivery=row.id)
+                verdict = Verdict(Outcome.PERMANENT, 0, f"It could not be rendered ({type(error).__name__}).")
+                results.append(_bury(row, verdict, now))
+    return held, results
 
 
 def conclude(tried: Tried, declared: Schedule, now: datetime, draw: float) -> Result:
@@ -160,11 +159,22 @@ def fingerprint(verdict: Verdict) -> str:
     return hashlib.sha256(f"{verdict.outcome}|{verdict.code}|{shape}".encode()).hexdigest()[:32]
 
 
+def _hindrance(channel: ChannelInUse | None) -> tuple[str, str, float] | None:
+    """Why nothing can be sent on a channel at all, as code, sentence and seconds to wait."""
+    if channel is None:
+        return "channel_deleted", "Its channel was deleted.", 0.0
+    try:
+        _ = channel.config, channel.transport
+    except (SecretUnreadable, LookupError, ValueError) as error:
+        return "channel_unusable", f"The channel cannot be used: {error}", MISCONFIGURED_PAUSE_S
+    return None
+
+
 def _result(tried: Tried, state: State, due_at: datetime, code: str = "", reason: str = "") -> Result:
-    verdict = tried.verdict
+    verdict, row = tried.verdict, tried.held.row
     return Result(
-        delivery_id=tried.held.row.id,
-        token=tried.held.row.token,
+        delivery_id=row.id,
+        token=row.token,
         state=state,
         outcome=verdict.outcome,
         code=verdict.code,
@@ -187,5 +197,21 @@ def _wait(row: Any, until: datetime, now: datetime, code: str, reason: str) -> R
         reason_code=code,
         reason=reason,
         due_at=until,
+        started_at=now,
+    )
+
+
+def _bury(row: Any, verdict: Verdict, now: datetime) -> Result:
+    """i without a request: it cannot be told on any channel as it stands."""
+    return Result(
+        delivery_id=row.id,
+        token=row.token,
+        state=State.DEAD,
+        outcome=verdict.outcome,
+        detail=verdict.detail,
+        reason_code=verdict.outcome.value,
+        reason=verdict.detail,
+        fingerprint=fingerprint(verdict),
+        due_at=now,
         started_at=now,
     )

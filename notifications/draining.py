@@ -19,25 +19,35 @@ from notifications.wake import wake
 
 _log = structlog.get_logger(__name__)
 
-_busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+#: Held by whoever claims for the lane in this process; given on before its last requests have ended.
+_claiming: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 def drain(
     lane: str, *, declared: Schedule, clock: Callable[[], datetime], stop: threading.Event, pace: Pace | None = None
 ) -> Drained | None:
-    """Work `lane` until it is empty, the time is up or `stop` is set. None when this process works it already."""
-    lock = _busy[lane]
+    """Work `lane` until it is empty, the time is up or `stop` is set. None when someone here does already."""
+    lock = _claiming[lane]
     if stop.is_set() or not lock.acquire(blocking=False):
         return None
-    try:
-        usual = Pace(lease_s=settings.BELFRY_LEASE_S, renew_every_s=settings.BELFRY_LEASE_S / 4)
-        drained = Pump(lane, carrier_of(lane), declared=declared, clock=clock, pace=pace or usual, stop=stop).run()
-    finally:
+
+    def hand_on(drained: Drained) -> None:
         lock.release()
+        if drained.more and not stop.is_set():
+            wake(lane)
+
+    usual = Pace(lease_s=settings.BELFRY_LEASE_S, renew_every_s=settings.BELFRY_LEASE_S / 4)
+    drained = Pump(
+        lane,
+        carrier_of(lane),
+        declared=declared,
+        clock=clock,
+        stop=stop,
+        pace=pace or usual,
+        claiming_over=hand_on,
+    ).run()
     if drained.settled:
         _log.info("drained", lane=lane, settled=drained.settled, statements=drained.statements)
-    if drained.more and not stop.is_set():
-        wake(lane)
     return drained
 
 

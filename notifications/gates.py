@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from channels_app.models import Channel
 from notifications.held import Tried
+from notifications.rulebook import ChannelInUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Pass:
         return self.first_turn + timedelta(seconds=self.spacing_s * place)
 
 
-def ask(wanted: Sequence[tuple[Channel, int]], now: datetime) -> dict[int, Pass]:
+def ask(wanted: Sequence[tuple[ChannelInUse, int]], now: datetime) -> dict[int, Pass]:
     """For each (channel, how many want to pass): how many may. Keys are channel ids."""
-    return {channel.pk: Pass(count, now) for channel, count in wanted}
+    return {channel.id: Pass(count, now) for channel, count in wanted}
 
 
 def observe(tried: Sequence[Tried], now: datetime) -> None:

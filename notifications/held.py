@@ -1,30 +1,27 @@
-"""What a worker has in its hands between claim and settle."""
+"""What a worker has in its hands between claim and settle.
+
+Structs and not dataclasses: tens of thousands of these are made every second, and making a frozen
+dataclass costs about eight times as much.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from channels_app.base import Message
 from channels_app.outcomes import Verdict
 from notifications.rulebook import ChannelInUse
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A delivery in our hands: the claimed row, its channel, and the message once it is rendered."""
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A delivery in our hands: the claimed row, its channel, and its message, rendered."""
 
     row: Any
     channel: ChannelInUse
-    message: Message | None = None
-
-    @property
-    def told(self) -> Message:
-        """The message of a delivery that was prepared."""
-        if self.message is None:
-            raise ValueError("a delivery is prepared before it is sent")
-        return self.message
+    message: Message
 
     @property
     def lease(self) -> tuple[int, int]:
@@ -32,8 +29,7 @@ class Held:
         return self.row.id, self.row.token
 
 
-@dataclass(frozen=True, slots=True)
-class Tried:
+class Tried(msgspec.Struct, frozen=True, gc=False):
     """A try that ended: what was tried, what it came to, when it began and how long it took."""
 
     held: Held

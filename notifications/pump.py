@@ -14,8 +14,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -29,7 +29,7 @@ from notifications.held import Held, Tried
 from notifications.models import transitions
 from notifications.models.transitions import Result, Room
 from notifications.retry import Schedule
-from notifications.rulebook import Rulebook
+from notifications.slots import Slots
 
 T = TypeVar("T")
 
@@ -44,13 +44,13 @@ class Pace:
     budget_s: float = 20.0
     #: How long it looks for more before it ends.
     linger_s: float = 1.0
-    #: How often it looks while it lingers.
+    #: How often it looks while there is little or nothing.
     look_every_s: float = 0.02
     #: Results are written when so many wait …
     flush_at: int = 200
-    #: … or the oldest has waited so long.
+    #: … or the last writing is so long ago.
     flush_after_s: float = 0.02
-    #: Most rows of one claim.
+    #: Most rows of one claim; the next one is made when half of them have been started.
     claim_at_most: int = 400
     #: Sign of life for what is under way; a fraction of the lease.
     renew_every_s: float = 5.0
@@ -61,46 +61,53 @@ class Pace:
 
 @dataclass(slots=True)
 class Drained:
-    """What a pump did, and whether it left work behind."""
+    """What a pump did. `more`: it ended because of the time, not because there was nothing left."""
 
     settled: int = 0
-    more: bool = False
     statements: int = 0
+    more: bool = False
 
 
 @dataclass(slots=True)
 class _Hands:
-    """What is between claim and settle. Only `ready`, `ended` and `under_way` are touched by both threads."""
+    """What is between claim and settle. Each deque has one thread that fills it and one that empties it."""
 
     ready: deque[Held] = field(default_factory=deque)
-    ended: deque[Tried] = field(default_factory=deque)
-    held_back: deque[Result] = field(default_factory=deque)
     under_way: dict[int, Held] = field(default_factory=dict)
-    per_channel: Counter[int] = field(default_factory=Counter)
+    ended: deque[Tried] = field(default_factory=deque)
+    unsent: deque[Result] = field(default_factory=deque)
 
 
 class Pump:
-    """Drains one lane with one carrier. Use once: `Pump(...).run()`."""
+    """Drains one lane with one carrier. Use once: `Pump(...).run()`.
 
-    def __init__(
+    `claiming_over` is called, from the pump's database thread, as soon as it claims no more: what is
+    still under way then may take as long as a request may, and a successor need not wait for it.
+    """
+
+    def __init__(  # noqa: PLR0913  a composition root has as many parts as the whole
         self,
         lane: str,
         carrier: Carrier,
         *,
         declared: Schedule,
         clock: Callable[[], datetime],
+        stop: threading.Event,
         pace: Pace = Pace(),
-        stop: threading.Event | None = None,
+        claiming_over: Callable[[Drained], None] = lambda _: None,
     ) -> None:
-        self._lane, self._carrier, self._declared, self._clock, self._pace = lane, carrier, declared, clock, pace
-        self._stop = stop or threading.Event()
+        self._lane, self._carrier, self._declared, self._clock = lane, carrier, declared, clock
+        self._stop, self._pace, self._tell_claiming_over = stop, pace, claiming_over
         self._hands = _Hands()
+        self._slots = Slots(carrier.capacity_of_channel)
         self._nudge = threading.Event()
         self._claiming_over = threading.Event()
         self._sending_over = threading.Event()
         self._failure: BaseException | None = None
         self._drained = Drained()
         self._after_channel = 0
+        #: Rows that the last claim brought, or that have ended since.
+        self._turned_over = 0
 
     def run(self) -> Drained:
         """Work until there is nothing to do or the time is up. Raises what the database thread raised."""
@@ -120,27 +127,34 @@ class Pump:
     # --- The world's side: no database in here.
 
     def _world_side(self) -> None:
-        hands, carrier = self._hands, self._carrier
+        hands, pace = self._hands, self._pace
         while True:
-            self._start_ready()
+            self._start(_emptied(hands.ready))
             if self._claiming_over.is_set() and not hands.ready and not hands.under_way:
                 return
-            ended = carrier.poll(0.05, self._clock)
+            ended = self._carrier.poll(0.05, self._clock)
             for tried in ended:
-                hands.under_way.pop(tried.held.row.id, None)
+                del hands.under_way[tried.held.row.id]
             hands.ended.extend(ended)
-            if ended and (len(hands.ended) >= self._pace.flush_at or not hands.ready):
+            self._turned_over += len(ended)
+            self._start(filter(None, [self._slots.end(tried) for tried in ended]))
+            if len(hands.ended) >= pace.flush_at or self._made_room():
                 self._nudge.set()
 
-    def _start_ready(self) -> None:
-        hands = self._hands
+    def _start(self, waiting: Iterable[Held]) -> None:
+        """Begin what has a slot. What has none, of its channel or of the carrier, waits for its turn."""
+        hands, batch = self._hands, []
         room = self._carrier.capacity - len(hands.under_way)
-        if room <= 0 or not hands.ready:
-            return
-        batch = list(itertools.islice(_drain(hands.ready), room))
-        for one in batch:
-            hands.under_way[one.row.id] = one
-        self._carrier.start(batch, self._clock())
+        for one in waiting:
+            if room <= 0:
+                hands.ready.appendleft(one)
+                break
+            if self._slots.start(one):
+                hands.under_way[one.row.id] = one
+                batch.append(one)
+                room -= 1
+        if batch:
+            self._carrier.start(batch, self._clock())
 
     # --- The database's side.
 
@@ -151,82 +165,88 @@ class Pump:
             self._failure = failure
             self._hands.ready.clear()
         finally:
-            self._claiming_over.set()
-            self._carrier.wake()
+            self._end_claiming()
             connection.close()
 
     def _claim_and_settle(self) -> None:
-        pace, hands = self._pace, self._hands
+        pace = self._pace
         began = renewed = busy = time.monotonic()
-        while not (self._sending_over.is_set() and not self._flush_is_due()):
+        flushed = looked = 0.0
+        while not self._sending_over.is_set() or self._unwritten():
             now = time.monotonic()
-            if self._flush_is_due():
+            if self._unwritten() and (now - flushed >= pace.flush_after_s or self._unwritten() >= pace.flush_at):
                 self._persist(self._flush)
-                busy = now
+                flushed = now
             if not self._claiming_over.is_set():
-                claimed = self._persist(self._claim) if self._has_room() else None
-                busy = now if claimed or hands.under_way or hands.ready else busy
-                over = now - began > pace.budget_s or self._stop.is_set()
-                if over or now - busy > pace.linger_s:
-                    self._end_claiming(more=over)
-                if claimed:
-                    continue
+                if self._wants_more() and (now - looked >= pace.look_every_s or self._made_room()):
+                    claimed = self._persist(self._claim)
+                    looked = time.monotonic()
+                    busy = looked if claimed else busy
+                if self._hands.ready or self._hands.under_way:
+                    busy = time.monotonic()
+                if self._time_is_up(now - began, now - busy):
+                    self._give_back_unbegun()
+                    self._end_claiming()
             if now - renewed > pace.renew_every_s:
                 self._persist(self._renew)
                 renewed = now
-            self._nudge.wait(pace.flush_after_s if hands.under_way or hands.ended else pace.look_every_s)
-            self._nudge.clear()
+            if not self._made_room():
+                self._nudge.wait(pace.flush_after_s)
+                self._nudge.clear()
 
-    def _flush_is_due(self) -> bool:
-        # `_nudge` wakes the thread after `flush_after_s` at the latest, so whatever waits is written then.
-        return bool(self._hands.ended or self._hands.held_back)
+    def _unwritten(self) -> int:
+        return len(self._hands.ended) + len(self._hands.unsent)
 
-    def _has_room(self) -> bool:
-        hands = self._hands
-        return len(hands.ready) < self._pace.claim_at_most // 2 and (
-            len(hands.ready) + len(hands.under_way) < self._carrier.capacity
-        )
+    def _wants_more(self) -> bool:
+        return len(self._hands.ready) < self._pace.claim_at_most // 2 and not self._claiming_over.is_set()
 
-    def _end_claiming(self, *, more: bool) -> None:
-        """No further claims. What is ready but not begun is given back at once when a worker stops."""
-        hands = self._hands
-        self._drained.more = more
-        if self._stop.is_set():
-            unbegun = list(_drain(hands.ready))
-            if unbegun:
-                self._persist(lambda: transitions.give_back([one.lease for one in unbegun], now=self._clock()))
-        self._claiming_over.set()
+    def _made_room(self) -> bool:
+        """Whether so much was claimed or has ended since the last claim that the next one is worth making now."""
+        return self._wants_more() and self._turned_over >= self._pace.claim_at_most // 2
+
+    def _time_is_up(self, elapsed_s: float, idle_s: float) -> bool:
+        self._drained.more = elapsed_s > self._pace.budget_s
+        return self._drained.more or idle_s > self._pace.linger_s or self._stop.is_set()
+
+    def _end_claiming(self) -> None:
+        if not self._claiming_over.is_set():
+            self._claiming_over.set()
+            self._tell_claiming_over(self._drained)
         self._carrier.wake()
 
+    def _give_back_unbegun(self) -> None:
+        """What is parked would outlast the pump; what is ready is begun, unless the worker stops."""
+        unbegun = list(self._slots.unpark())
+        if self._stop.is_set():
+            unbegun += _emptied(self._hands.ready)
+        if unbegun:
+            self._persist(lambda: transitions.give_back([one.lease for one in unbegun], now=self._clock()))
+
     def _claim(self) -> int:
-        pace, hands, now = self._pace, self._hands, self._clock()
-        book = rulebook.current()
-        rows = transitions.claim(self._lane, self._room(book), now=now, lease_s=pace.lease_s)
-        self._drained.statements += 2
+        now, room = self._clock(), self._room()
+        rows = transitions.claim(self._lane, room, now=now, lease_s=self._pace.lease_s)
+        self._drained.statements += 1
+        self._turned_over = len(rows)
+        # Round all channels: on from the last one served, and from the first again behind the end.
+        went_round, self._after_channel = self._after_channel == 0, max((row.channel_id for row in rows), default=0)
+        if len(rows) < self._pace.claim_at_most // 2:
+            self._after_channel = 0
         if not rows:
-            return 0
-        self._after_channel = rows[-1].channel_id
-        joined = dispatch.hold(rows, book, now)
-        guarded = dispatch.guard(joined.ready, now)
-        prepared = dispatch.prepare(guarded.ready, now)
-        hands.held_back.extend([*joined.results, *guarded.results, *prepared.results])
-        for one in prepared.ready:
-            hands.per_channel[one.channel.id] += 1
-        hands.ready.extend(prepared.ready)
+            return 0 if went_round else self._claim()
+        guarded = dispatch.guard(rows, rulebook.at(rows[0].rules), now)
+        held, buried = dispatch.prepare(guarded.ready, now)
+        self._hands.unsent.extend([*guarded.results, *buried])
+        for one in held:
+            self._slots.claimed(one)
+        self._hands.ready.extend(held)
         self._carrier.wake()
         return len(rows)
 
-    def _room(self, book: Rulebook) -> Room:
-        """What is left: of the carrier, and of each channel that has something under way or a limit of its own."""
-        carrier, hands = self._carrier, self._hands
-        limits = {pk: channel.row.max_in_flight for pk, channel in book.channels.items() if channel.row.max_in_flight}
-        differing = limits.keys() | {pk for pk, count in hands.per_channel.items() if count}
+    def _room(self) -> Room:
         return Room(
-            in_all=min(self._pace.claim_at_most, carrier.capacity - len(hands.under_way) - len(hands.ready)),
-            of_a_channel=carrier.capacity_of_channel,
-            of_channel={
-                pk: max(0, (limits.get(pk) or carrier.capacity_of_channel) - hands.per_channel[pk]) for pk in differing
-            },
+            in_all=self._pace.claim_at_most,
+            of_a_channel=self._slots.usual_room,
+            of_channel=self._slots.rooms(),
             after_channel=self._after_channel,
         )
 
@@ -234,20 +254,19 @@ class Pump:
         """Write what has ended and what is held back. What could not be written stays for the next time."""
         hands, now = self._hands, self._clock()
         tried = list(itertools.islice(hands.ended, 1000))
-        held_back = list(itertools.islice(hands.held_back, 1000))
+        unsent = list(itertools.islice(hands.unsent, 1000))
         results = [dispatch.conclude(one, self._declared, now, dispatch.draw()) for one in tried]
-        self._drained.settled += len(dispatch.settle([*results, *held_back], tried, now))
+        self._drained.settled += len(dispatch.settle([*results, *unsent], tried, now))
         self._drained.statements += 1
-        for one in tried:
+        for _ in tried:
             hands.ended.popleft()
-            hands.per_channel[one.held.channel.id] -= 1
-        for _ in held_back:
-            hands.held_back.popleft()
+        for _ in unsent:
+            hands.unsent.popleft()
 
     def _renew(self) -> None:
-        leases = [one.lease for one in [*self._hands.under_way.values(), *self._hands.ready]]
-        if leases:
-            transitions.renew(leases, now=self._clock(), lease_s=self._pace.lease_s)
+        held = [*list(self._hands.under_way.values()), *list(self._hands.ready), *self._slots.parked()]
+        if held:
+            transitions.renew([one.lease for one in held], now=self._clock(), lease_s=self._pace.lease_s)
             self._drained.statements += 1
 
     def _persist(self, step: Callable[[], T]) -> T:
@@ -264,8 +283,8 @@ class Pump:
                 time.sleep(0.2)
 
 
-def _drain(queue: deque[Held]) -> Iterator[Held]:
-    """Empty a deque that another thread may be emptying too."""
+def _emptied(queue: deque[Held]) -> Iterator[Held]:
+    """Empty a deque that another thread may be filling or emptying too."""
     while True:
         try:
             yield queue.popleft()

@@ -20,7 +20,7 @@ def message_of(row: Any) -> Message:
         body = body or usual_body
     return Message(
         idempotency_id=idempotency_id(row.notification_id, row.id),
-        notification_id=str(row.notification_id),
+        notification_id=row.notification_id,
         event_type=row.event_type,
         priority=row.priority,
         priority_label=priority.label(row.priority),

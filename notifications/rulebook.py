@@ -47,7 +47,7 @@ class ChannelInUse:
         return Candidate(id=self.id, enabled=self.row.enabled, owner_key=self.row.owner_key)
 
 
-@dataclass(slots=True)
+@dataclass
 class Rulebook:
     """One consistent state of the rules."""
 
@@ -66,6 +66,11 @@ class Rulebook:
             found = self._effective[key] = resolve(self._layers(streamer_key, platform))
         return found
 
+    @cached_property
+    def limits(self) -> dict[int, int]:
+        """How many deliveries of a channel may be under way, for those that have a limit of their own."""
+        return {pk: channel.row.max_in_flight for pk, channel in self.channels.items() if channel.row.max_in_flight}
+
     def _layers(self, streamer_key: str, platform: str) -> list[tuple[Scope, Rules]]:
         layers = (
             (Scope.GLOBAL, self.global_rules),
@@ -77,7 +82,11 @@ class Rulebook:
 
 def current() -> Rulebook:
     """The rules as they stand now. One query when nothing changed."""
-    version = RulesVersion.current()
+    return at(RulesVersion.current())
+
+
+def at(version: int | None) -> Rulebook:
+    """The rules of a version that was just read. No query when nothing changed."""
     book = _kept.book
     if book is None or version is None or book.version != version:
         with _lock:

@@ -157,7 +157,7 @@ class Migration(migrations.Migration):
                     "max_in_flight",
                     models.PositiveIntegerField(
                         blank=True,
-                        help_text="Open requests per worker. Empty: 50.",
+                        help_text="Open requests per worker. Empty: 100.",
                         null=True,
                         validators=[django.core.validators.MinValueValidator(1)],
                     ),

@@ -107,7 +107,7 @@ class BlockingCarrier(Carrier):
 def send_blocking(held: Sequence[Held], now: datetime) -> list[Verdict]:
     """Send deliveries of one channel through its blocking transport: one verdict each, whatever happens."""
     transport: BlockingTransport[Any] = held[0].channel.transport  # type: ignore[assignment]
-    messages = [one.told for one in held]
+    messages = [one.message for one in held]
     try:
         verdicts = list(transport.send(messages, held[0].channel.config, now=now))
         if len(verdicts) == len(held):

@@ -30,7 +30,7 @@ class _Sent:
 class HttpCarrier(Carrier):
     """Drives `channels_app.http.Exchanges`."""
 
-    capacity_of_channel = 50
+    capacity_of_channel = 100
 
     def __init__(self, capacity: int, rules: http.Rules) -> None:
         self.capacity = capacity
@@ -76,7 +76,7 @@ def build(held: Held, now: datetime) -> Request | Verdict:
     """The request, or the verdict on a message that cannot be told on this channel."""
     transport: HttpTransport[Any] = held.channel.transport  # type: ignore[assignment]
     try:
-        return transport.build(held.told, held.channel.config, now=now)
+        return transport.build(held.message, held.channel.config, now=now)
     except CannotBuild as error:
         return Verdict(Outcome.PERMANENT, 0, str(error))
     except Exception as error:  # noqa: BLE001  A bug in one transport must not stop the others' deliveries.

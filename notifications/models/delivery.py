@@ -5,8 +5,6 @@ Rows are made and moved in `notifications.models.transitions` and nowhere else.
 
 from __future__ import annotations
 
-from uuid import UUID
-
 from django.db import models
 
 from channels_app.models import Channel
@@ -15,9 +13,9 @@ from notifications.models.notification import Notification
 from notifications.states import State
 
 
-def idempotency_id(notification_id: UUID, delivery_id: int) -> str:
+def idempotency_id(notification_id: str, delivery_id: int) -> str:
     """What receivers tell duplicates by: the same over all tries and replays of a delivery."""
-    return f"msg_{notification_id.hex}_{delivery_id}"
+    return f"msg_{notification_id.replace('-', '')}_{delivery_id}"
 
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
@@ -101,7 +99,7 @@ class Delivery(models.Model):
 
     @property
     def idempotency_id(self) -> str:
-        return idempotency_id(self.notification_id, self.pk)
+        return idempotency_id(str(self.notification_id), self.pk)
 
 
 class Attempt(models.Model):

@@ -12,20 +12,22 @@ from notifications.models.transitions.guard import guard
 
 #: What a claimed row brings with it: all that is needed to tell it, so that nothing is read twice.
 _CLAIMED_COLUMNS = """
-    d.id, d.notification_id, d.channel_id, d.address, d.token, d.attempts, d.first_attempt_at, d.expires_at,
-    d.lane, n.event_type, n.priority, n.title, n.body, n.data::text AS data, n.accepted_at,
-    coalesce(s.key, '') AS streamer_key, coalesce(s.name, '') AS streamer_name, coalesce(s.platform, '') AS platform
+    d.id, d.notification_id::text AS notification_id, d.channel_id, d.address, d.token, d.attempts,
+    d.first_attempt_at, d.expires_at, d.lane, n.event_type, n.priority, n.title, n.body, n.data::text AS data, n.accepted_at,
+    coalesce(s.key, '') AS streamer_key, coalesce(s.name, '') AS streamer_name, coalesce(s.platform, '') AS platform,
+    (SELECT number FROM notifications_rulesversion WHERE id = 1) AS rules
 """
 
 # Which channels have something in the lane is found by jumping from one to the next in the index, so
-# that a channel with a long backlog costs as much as one with a single row. Each gives as many as it
-# has room for; the channel after the last one served comes first, so that none is starved. First
-# tries come before later ones, so that a backlog of retries never delays what is new; a quarter of
-# the room is kept for the later ones, so that they get on too.
+# that a channel with a long backlog costs as much as one with a single row; Postgres jumps no
+# further than the limit needs. Each gives as many as it has room for. First tries come before later
+# ones, so that a backlog of retries never delays what is new; a quarter of the room is kept for the
+# later ones, so that they get on too.
 _CLAIM = f"""
 WITH RECURSIVE active(channel_id) AS (
     (SELECT channel_id FROM notifications_delivery
-     WHERE lane = %(lane)b AND state IN {guard("e")} ORDER BY channel_id LIMIT 1)
+     WHERE lane = %(lane)b AND state IN {guard("e")} AND channel_id > %(after)b::int8
+     ORDER BY channel_id LIMIT 1)
     UNION ALL
     SELECT (SELECT d.channel_id FROM notifications_delivery d
             WHERE d.lane = %(lane)b AND d.state IN {guard("e")} AND d.channel_id > active.channel_id
@@ -38,7 +40,6 @@ WITH RECURSIVE active(channel_id) AS (
         FROM active a LEFT JOIN unnest(%(channel_ids)b::int8[], %(rooms)b::int4[]) AS r(channel_id, size)
             ON r.channel_id = a.channel_id
         WHERE a.channel_id IS NOT NULL AND coalesce(r.size, %(room)b::int4) > 0
-        ORDER BY (a.channel_id <= %(after)b::int8), a.channel_id
     ) AS served, LATERAL (
         SELECT id FROM (SELECT id FROM notifications_delivery
          WHERE lane = %(lane)b AND channel_id = served.channel_id AND state = 'pending' AND due_at <= %(now)b
@@ -75,7 +76,8 @@ RETURNING {_CLAIMED_COLUMNS}
 class Room:
     """How many deliveries a claim may take: in all, of any channel, and of those (by id) that differ.
 
-    Channels behind `after_channel` are served first.
+    Only channels behind `after_channel` are served, in the order of their ids: whoever claims goes
+    round them, so that none is starved.
     """
 
     in_all: int

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
 
 from channels_app.outcomes import Outcome
 from notifications.models import statement
 from notifications.states import State, letter_for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What became of one claimed delivery. `outcome` is None where it was held back and nothing was tried."""
 
     delivery_id: int
@@ -33,7 +33,7 @@ class Result:
 
     def due(self, at: datetime) -> Result:
         """The same, to be taken up again at another time."""
-        return replace(self, due_at=at)
+        return msgspec.structs.replace(self, due_at=at)
 
 
 # One statement moves the row, appends the attempt and buries what is dead, so that the three
