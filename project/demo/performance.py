@@ -69,13 +69,12 @@ class Performance:
 
     def _settle(self, client: Client, ids: Collection[str]) -> None:
         """Wait until none of `ids` waits any more, or long enough."""
-        moving = set(ids)
         deadline = time.monotonic() + SETTLE_WITHIN_S
-        while moving and time.monotonic() < deadline:
-            for name in sorted(moving):
-                if client.notification(name)["state"] != "waiting":
-                    moving.discard(name)
-                self._show(1 - len(moving) / len(ids), f"waiting {len(moving):3}")
+        while time.monotonic() < deadline:
+            moving = {found["id"] for found in client.notifications(state="waiting")}.intersection(ids)
+            self._show(1 - len(moving) / len(ids), f"waiting {len(moving):3}")
+            if not moving:
+                return
             time.sleep(_LOOK_EVERY_S)
 
     def _replay(self, client: Client, ids: Collection[str]) -> None:
