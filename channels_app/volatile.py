@@ -16,9 +16,12 @@ from typing import Any, cast
 
 import msgspec
 import redis
+import structlog
 from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+logger = structlog.get_logger(__name__)
 
 #: How long a call may take. A healthy Redis answers in under a millisecond.
 TIMEOUT_S = 0.25
@@ -61,8 +64,14 @@ class Volatile:
         try:
             return msgspec.msgpack.decode(self._call(script, keys, packed))
         except redis.RedisError as error:
-            self._rests_until = monotonic() + self._rest_s
+            self._leave_alone(error)
             raise Away from error
+
+    def _leave_alone(self, error: redis.RedisError) -> None:
+        # Said once for each outage, not once a second.
+        if monotonic() - self._rests_until > self._rest_s:
+            logger.warning("redis_away", error=type(error).__name__, detail=str(error)[:200])
+        self._rests_until = monotonic() + self._rest_s
 
     def _call(self, script: Script, keys: Sequence[str], packed: bytes) -> bytes:
         try:

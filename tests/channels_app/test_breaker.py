@@ -159,7 +159,8 @@ def test_one_probe_goes_out_however_many_workers_ask(breakers: Breakers, volatil
     rules = replace(RULES, cooldown_s=0.001)
     breakers.observe_many([(1, [BreakerSignal.FAILURE] * 10, rules)])
     time.sleep(0.05)
-    together, counts = threading.Barrier(16), []
+    together = threading.Barrier(16)
+    counts: list[int] = []
 
     def ask() -> None:
         together.wait()
