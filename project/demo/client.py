@@ -79,9 +79,9 @@ class Client:
         """All notifications that fit, newest first."""
         return self._pages("notifications", query)
 
-    def notification(self, notification_id: str) -> dict[str, Any]:
-        """One notification with its deliveries."""
-        return self._ask("GET", f"notifications/{notification_id}")
+    def deliveries(self) -> Iterator[dict[str, Any]]:
+        """All deliveries, newest first."""
+        return self._pages("deliveries", {})
 
     def dead_letters(self) -> Iterator[dict[str, Any]]:
         """All dead letters."""

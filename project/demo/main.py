@@ -21,7 +21,7 @@ from project.demo.performance import Performance
 from project.demo.screen import Screen
 from project.embedded.home import Home
 from project.embedded.supervisor import ROOT, Supervisor
-from project.env import ALLOWED_NETWORKS, HOME, LEASE_S
+from project.env import ALLOWED_NETWORKS, HOME, LEASE_S, SHUTDOWN_GRACE_S
 from project.outside import World
 
 #: What the demo needs otherwise than a Belfry that faces the internet.
@@ -30,6 +30,8 @@ DEMO_ENV = {
     ALLOWED_NETWORKS.name: "127.0.0.0/8",
     # What a killed worker held is taken up again after so many seconds. Nobody likes to watch for twenty.
     LEASE_S.name: "5",
+    # In the end nothing is in flight that would need more.
+    SHUTDOWN_GRACE_S.name: "1",
 }
 
 

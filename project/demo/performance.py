@@ -52,7 +52,8 @@ class Performance:
     def _play(self, operator: Client, producer: Client) -> Ledger:
         witness = Witness(self.world, self.belfry.home.logs / f"{DELIVERER}.log")
         lines = read()
-        player = Player(producer, Clock(datetime.now(UTC), self.speed), run=secrets.token_hex(4))
+        clock = Clock(datetime.now(UTC), self.speed)
+        player = Player(producer, clock, run=secrets.token_hex(4))
         self.screen.say(f"Playing {len(lines)} lines of an evening, {self.speed:g} times as fast as it was:")
         began = time.monotonic()
         player.play(lines, between=lambda share: self._between(share, player))
@@ -61,7 +62,7 @@ class Performance:
         self._settle(operator, accepted)
         self._replay(operator, accepted)
         seconds = time.monotonic() - began
-        return draw_up(accepted, word_of_belfry(operator, accepted), witness.seen(), seconds=seconds)
+        return draw_up(accepted, word_of_belfry(operator, since=clock.began_at), witness.seen(), seconds=seconds)
 
     def _between(self, share: float, player: Player) -> None:
         if self.kill_worker and share >= 0.5 and not self._killed:
