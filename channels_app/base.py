@@ -20,13 +20,16 @@ import msgspec
 from channels_app.outcomes import Outcome, Verdict
 
 
-def setting(help_text: str, *, secret: bool = False, **constraints: Any) -> msgspec.Meta:
+def setting(help_text: str, *, secret: bool = False, example: Any = None, **constraints: Any) -> msgspec.Meta:
     """Describe one field of a `Config`, as in `Annotated[str, setting("Where to post.")]`.
 
     `secret` fields are encrypted at rest, can be written but never read back, and are masked in
-    `repr`. `constraints` are those of `msgspec.Meta` (`min_length`, `pattern`, `ge` ...).
+    `repr`. `example` is shown in the schema, and the contract suite makes its sample settings of the
+    examples; a field without a default must have one. `constraints` are those of `msgspec.Meta`
+    (`min_length`, `pattern`, `ge` ...).
     """
-    return msgspec.Meta(description=help_text, extra={"secret": secret}, **constraints)
+    examples = None if example is None else [example]
+    return msgspec.Meta(description=help_text, examples=examples, extra={"secret": secret}, **constraints)
 
 
 class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -106,6 +109,17 @@ class CannotBuild(Exception):
     """The message does not fit this channel in any shortened form: the delivery is dead at once."""
 
 
+def json_body(value: object) -> bytes:
+    """`value` as JSON, for the body of a request. Raises `CannotBuild` for what JSON cannot say."""
+    try:
+        return _encode_json(value)
+    except (msgspec.EncodeError, RecursionError, TypeError, ValueError):
+        raise CannotBuild("The notification holds something that cannot be written as JSON.") from None
+
+
+_encode_json = msgspec.json.Encoder().encode
+
+
 C = TypeVar("C", bound=Config)
 
 
@@ -176,7 +190,7 @@ def retry_after_s(response: Response, *, now: datetime) -> float | None:
         pass
     try:
         return (parsedate_to_datetime(value) - now).total_seconds()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

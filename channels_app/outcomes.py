@@ -20,6 +20,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isnan
+
+from channels_app.plain_text import cleaned
 
 #: Longest text of an answer that is kept with an attempt. Enough for a provider's error object.
 MAX_DETAIL_CHARS = 500
@@ -76,7 +79,8 @@ class Verdict:
 
     `code` is the far end's own number (HTTP status, SMTP reply; 0 when there was no answer),
     `detail` a short text for people without secrets in it, `retry_after_s` what the far end asked
-    us to wait, in seconds, where it did.
+    us to wait, in seconds, where it did. On `ok` that is what it says before it has to refuse: this
+    one was taken, the next one must wait so long.
     """
 
     outcome: Outcome
@@ -85,7 +89,10 @@ class Verdict:
     retry_after_s: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "detail", self.detail[:MAX_DETAIL_CHARS])
+        if self.detail:
+            # What a far end answers can hold NUL, which PostgreSQL refuses.
+            object.__setattr__(self, "detail", cleaned(self.detail[:MAX_DETAIL_CHARS]))
         if self.retry_after_s is not None:
-            bounded = min(max(self.retry_after_s, 0.0), MAX_RETRY_AFTER_S)
+            # A far end can also say "nan", which is neither more nor less than anything.
+            bounded = None if isnan(self.retry_after_s) else min(max(self.retry_after_s, 0.0), MAX_RETRY_AFTER_S)
             object.__setattr__(self, "retry_after_s", bounded)

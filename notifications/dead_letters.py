@@ -11,13 +11,19 @@ from datetime import datetime
 
 from django.db import transaction
 
+from channels_app.models import Channel
 from notifications.models import DeadLetter, transitions
 from notifications.wake import wake
 
 
 def replay(letters: Sequence[DeadLetter], *, by: str, now: datetime) -> int:
-    """Send what these letters are about once more, with all attempts. Returns how many went on their way."""
-    delivery_ids = [letter.delivery_id for letter in letters if letter.is_waiting]
+    """Send what these letters are about once more, with all attempts. Returns how many went on their way.
+
+    What was for a channel that has been deleted stays where it is: nobody would take it.
+    """
+    channel_ids = Channel.objects.current().filter(pk__in={letter.channel_id for letter in letters})
+    there = set(channel_ids.values_list("pk", flat=True))
+    delivery_ids = [letter.delivery_id for letter in letters if letter.is_waiting and letter.channel_id in there]
     with transaction.atomic():
         moved = transitions.replay(delivery_ids, by=by, now=now)
         for lane in {row.lane for row in moved}:

@@ -8,6 +8,7 @@ acceptance is as durable and as quick, and only the delivery waits.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -65,9 +66,9 @@ def accept(drafts: Sequence[Draft], *, producer: ApiKey | None, now: datetime, b
     ]
     rows = [] if found else [_row(draft, producer, streamer_ids) for draft in drafts]
     found += [
-        (f"{path}data", f"It is larger than {MAX_DATA_BYTES} bytes of JSON." if "\\u0000" not in row.data else _NUL)
+        (f"{path}data", text)
         for path, row in zip(paths, rows, strict=False)
-        if len(row.data) > MAX_DATA_BYTES or "\\u0000" in row.data
+        if (text := _data_problem(row.data))
     ]
     if found:
         raise Refused(found)
@@ -77,7 +78,14 @@ def accept(drafts: Sequence[Draft], *, producer: ApiKey | None, now: datetime, b
     return answers
 
 
-_NUL = "The character NUL cannot be stored."
+#: NUL as JSON writes it. A backslash that is itself escaped begins no escape.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def _data_problem(data: str) -> str:
+    if len(data.encode()) > MAX_DATA_BYTES:
+        return f"It is larger than {MAX_DATA_BYTES} bytes of JSON."
+    return "The character NUL cannot be stored." if "\\u0000" in data and _NUL.search(data) else ""
 
 
 def _store(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
@@ -120,17 +128,17 @@ def _row(draft: Draft, producer: ApiKey | None, streamer_ids: dict[str, int]) ->
 
 
 def _streamer_ids(drafts: Sequence[Draft]) -> dict[str, int]:
-    keys = {draft.streamer for draft in drafts if draft.streamer}
+    keys = {draft.streamer for draft in drafts if draft.streamer and "\0" not in draft.streamer}
     return dict(Streamer.objects.filter(key__in=keys).values_list("key", "id")) if keys else {}
 
 
 def _scope_problems(draft: Draft, producer: ApiKey | None, ids: dict[str, int]) -> list[tuple[str, str]]:
     if not draft.streamer:
         return []
+    if producer is not None and producer.streamer_id not in (None, ids.get(draft.streamer)):
+        return [("streamer", "This API key speaks for another streamer.")]
     if draft.streamer not in ids:
         return [("streamer", f"No streamer has the key {draft.streamer!r}. Create it first: POST /api/v1/streamers.")]
-    if producer is not None and producer.streamer_id not in (None, ids[draft.streamer]):
-        return [("streamer", "This API key speaks for another streamer.")]
     return []
 
 

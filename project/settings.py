@@ -134,20 +134,38 @@ STORAGES = {
 # --- The API.
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_RENDERER_CLASSES": ["notifications.api.wire.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["notifications.api.wire.JsonParser"],
+    "DEFAULT_FILTER_BACKENDS": ["notifications.api.filters.StrictFilters"],
     # Closed unless a view says otherwise.
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_AUTHENTICATION_CLASSES": ["rest_framework.authentication.SessionAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["notifications.api.caller.IsOperator"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "notifications.api.authentication.BearerKey",
+        "notifications.api.authentication.StaffSession",
+    ],
+    "EXCEPTION_HANDLER": "notifications.api.problems.answer",
+    # OPTIONS tells nothing: /api/schema/ tells all.
+    "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Belfry",
     "DESCRIPTION": "Takes a notification, decides who should hear of it and how, and gets it there, or shows why not.",
-    "VERSION": "1",
+    "VERSION": "0.1.0",
+    "OAS_VERSION": "3.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "notifications.api.schema.complete",
+    ],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "DeliveryState": "notifications.models.Delivery.STATES",
+        "NotificationState": "notifications.models.Notification.Summary",
+        "PartState": "notifications.api.health.PART_STATES",
+    },
     # The docs page from our own host, not from somebody's CDN.
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

@@ -11,22 +11,42 @@ from typing import Annotated, Literal
 import msgspec
 
 from channels_app import signing
-from channels_app.base import Config, HttpTransport, Message, Request, setting
+from channels_app.base import Config, HttpTransport, Message, Request, json_body, setting
 
 #: Names that are ours to set. A configured header of the same name would break the signature.
 _OURS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length", "host"})
 
 
 class WebhookConfig(Config):
-    url: Annotated[str, setting("Where to post.", secret=True, pattern="^https?://[^/?#@]+", max_length=2000)]
+    url: Annotated[
+        str,
+        setting(
+            "Where to post.",
+            secret=True,
+            pattern="^https?://[^/?#@]+",
+            max_length=2000,
+            example="https://example.org/hooks/belfry",
+        ),
+    ]
     secret: Annotated[
-        str, setting("Signs every request, whsec_ and base64. Empty: unsigned.", secret=True, pattern="^(whsec_.+)?$")
+        str,
+        setting(
+            "Signs every request, whsec_ and base64. Empty: unsigned.",
+            secret=True,
+            pattern="^(whsec_.+)?$",
+            example="whsec_ZXhhbXBsZS1rZXktb2YtdGhpcnR5LXR3by1ieXRlcyE=",
+        ),
     ] = ""
     old_secret: Annotated[
         str, setting("Signs too while receivers change over to a new secret.", secret=True, pattern="^(whsec_.+)?$")
     ] = ""
     method: Annotated[Literal["POST", "PUT"], setting("How to send it.")] = "POST"
-    headers: Annotated[dict[str, str], setting("Further headers, such as Authorization.", secret=True)] = {}
+    headers: Annotated[
+        dict[str, str],
+        setting(
+            "Further headers, such as Authorization.", secret=True, example={"Authorization": "Bearer example-token"}
+        ),
+    ] = {}
 
     def __post_init__(self) -> None:
         for secret in self.signing_secrets:
@@ -64,7 +84,7 @@ class Webhook(HttpTransport[WebhookConfig]):
     Config = WebhookConfig
 
     def build(self, message: Message, config: WebhookConfig, *, now: datetime) -> Request:
-        body = _encode(
+        body = json_body(
             WebhookBody(
                 id=message.notification_id,
                 event_type=message.event_type,
@@ -86,6 +106,3 @@ class Webhook(HttpTransport[WebhookConfig]):
             headers["webhook-timestamp"] = str(timestamp)
             headers["webhook-signature"] = signing.sign(secrets, message.idempotency_id, timestamp, body)
         return Request(url=config.url, body=body, headers=headers, method=config.method)
-
-
-_encode = msgspec.json.Encoder().encode

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.utils import timezone
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome
-from notifications import priority
+from notifications import clock, priority
 from notifications.states import State
 
 #: Word → (tone, sign). Tones are classes of `admin.css`.
@@ -76,12 +76,18 @@ def channel_word(channel: Channel) -> str:
     return "on" if channel.enabled else "off"
 
 
+def channel_link(channel: Channel) -> SafeString:
+    """A channel by its name, leading to its page."""
+    url = reverse("admin:channels_app_channel_change", args=(channel.pk,))
+    return format_html('<a href="{}">{}</a>', url, channel)
+
+
 def moment(at: datetime | None) -> SafeString:
     """A time to the second in UTC; how long ago or ahead it is stands in its title."""
     if at is None:
         return SafeString("–")
-    ahead = at > timezone.now()
-    distance = f"in {timeuntil(at)}" if ahead else f"{timesince(at)} ago"
+    now = clock.now()
+    distance = f"in {timeuntil(at, now)}" if at > now else f"{timesince(at, now)} ago"
     return format_html(
         '<time datetime="{}" title="{}" class="bf-moment">{}</time>',
         at.isoformat(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -12,19 +12,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
+from notifications.admin.generic import GenericAdmin
 from notifications.admin.paginator import BoundedPaginator
 
 M = TypeVar("M", bound=models.Model)
-
-if TYPE_CHECKING:
-    GenericAdmin = admin.ModelAdmin
-else:
-
-    class GenericAdmin(admin.ModelAdmin):
-        """Generic for the type checker alone."""
-
-        def __class_getitem__(cls, _: object) -> type:
-            return cls
 
 
 class RowsWithMore(ChangeList):
@@ -33,7 +24,8 @@ class RowsWithMore(ChangeList):
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         self.result_list = list(self.result_list)
-        self.model_admin.complete(self.result_list)
+        room: Page[Any] = self.model_admin  # type: ignore[assignment]
+        room.complete(self.result_list)
 
 
 class Page(GenericAdmin[M]):

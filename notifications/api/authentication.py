@@ -73,7 +73,7 @@ REMEMBERED = RememberedKeys(_read)
 class BearerKey(BaseAuthentication):
     """`Authorization: Bearer bf_...`"""
 
-    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
+    def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
         scheme, _, text = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if not scheme:
             return None
@@ -82,7 +82,7 @@ class BearerKey(BaseAuthentication):
         caller = REMEMBERED.caller(ApiKey.digest_of(text.strip()))
         if caller is None:
             raise AuthenticationFailed("This API key does not exist or was revoked.")
-        return caller, None
+        return caller, caller
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="Belfry"'
@@ -91,14 +91,15 @@ class BearerKey(BaseAuthentication):
 class StaffSession(SessionAuthentication):
     """The session of somebody who may use the admin; they act as operators. CSRF is checked."""
 
-    def authenticate(self, request: Request) -> tuple[Caller, None] | None:
+    def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
         signed_in = super().authenticate(request)
         if signed_in is None or not signed_in[0].is_staff:
             return None
-        return Caller(name=signed_in[0].get_username(), role=ApiKey.Role.OPERATOR), None
+        caller = Caller(name=signed_in[0].get_username(), role=ApiKey.Role.OPERATOR)
+        return caller, caller
 
 
-class BearerScheme(OpenApiAuthenticationExtension):
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the schema shows `BearerKey`."""
 
     target_class = BearerKey
@@ -113,7 +114,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
         }
 
 
-class SessionScheme(OpenApiAuthenticationExtension):
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How the schema shows `StaffSession`."""
 
     target_class = StaffSession

@@ -98,7 +98,8 @@ def problem_of(exception: Exception) -> Problem:
     """Which problem an exception is. What nobody foresaw is a 500 without any inside detail."""
     for kinds, read in _READINGS:
         if isinstance(exception, kinds):
-            return read(exception)
+            problem: Problem = read(exception)
+            return problem
     return Problem(500, "Something went wrong in Belfry. It was logged.")
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgspec
 from django.utils.functional import Promise
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
 
 from notifications.api.problems import Problem, invalid
+
+B = TypeVar("B")
 
 #: Bytes of a body where the view does not say otherwise. Escaped text can take six times its length.
 MAX_BODY_BYTES = 1024 * 1024
@@ -61,6 +64,14 @@ def decoded(body: bytes, body_type: Any) -> Any:
         raise invalid(("", f"The body cannot be read as JSON: {error}.")) from None
     except RecursionError:
         raise invalid(("", "The body is nested too deeply.")) from None
+
+
+def body_of(request: Request, body_type: type[B]) -> B:
+    """The body that the parser has read for a view that declares `body_type`. Raises `Problem` where it is empty."""
+    body = request.data
+    if not isinstance(body, body_type):
+        raise invalid(("", "The body is empty. Send JSON, with a Content-Length."))
+    return body
 
 
 def _bounded(stream: IO[Any], limit: int) -> bytes:

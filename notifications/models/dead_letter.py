@@ -17,6 +17,10 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         """Those on which nobody has decided yet."""
         return self.filter(replayed_at__isnull=True, discarded_at__isnull=True)
 
+    def decided(self) -> DeadLetterQuerySet:
+        """Those that were replayed or discarded."""
+        return self.exclude(replayed_at__isnull=True, discarded_at__isnull=True)
+
     def discard(self, ids: Sequence[int], *, reason: str, by: str, now: datetime) -> int:
         """Decide that these are not sent; those already decided on are left alone."""
         return self.waiting().filter(pk__in=ids).update(discarded_at=now, discard_reason=reason, decided_by=by)

@@ -13,7 +13,8 @@ import requests
 PATIENCE_S = 30.0
 _PAUSE_S = 0.25
 _TIMEOUT_S = 15.0
-_PAGE = 500
+#: Rows of a page; the most that the API gives.
+_PAGE = 200
 
 
 class Refused(Exception):
@@ -41,19 +42,19 @@ class Client:
     def ensure(self, collection: str, wish: Mapping[str, Any]) -> None:
         """Make the thing with this `key`, or change the one that is there."""
         try:
-            self._ask("POST", collection, json=wish)
+            self._ask("GET", f"{collection}/{wish['key']}")
         except Refused as refused:
-            if refused.status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT):
+            if refused.status != HTTPStatus.NOT_FOUND:
                 raise
+            self._ask("POST", collection, json=wish)
+        else:
             self._ask("PATCH", f"{collection}/{wish['key']}", json=wish)
 
     def ensure_policy(self, wish: Mapping[str, Any]) -> None:
         """Make the policy of this scope. One that is there already is the operator's, and stays."""
-        try:
+        scope = {name: wish[name] for name in ("scope", "platform", "streamer") if name in wish}
+        if not any(self._pages("policies", scope)):
             self._ask("POST", "policies", json=wish)
-        except Refused as refused:
-            if refused.status != HTTPStatus.CONFLICT:
-                raise
 
     # What is told.
 
@@ -78,9 +79,9 @@ class Client:
         """All notifications that fit, newest first."""
         return self._pages("notifications", query)
 
-    def notification(self, notification_id: str) -> dict[str, Any]:
-        """One notification with its deliveries."""
-        return self._ask("GET", f"notifications/{notification_id}")
+    def deliveries(self) -> Iterator[dict[str, Any]]:
+        """All deliveries, newest first."""
+        return self._pages("deliveries", {})
 
     def dead_letters(self) -> Iterator[dict[str, Any]]:
         """All dead letters."""

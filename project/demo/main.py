@@ -21,15 +21,17 @@ from project.demo.performance import Performance
 from project.demo.screen import Screen
 from project.embedded.home import Home
 from project.embedded.supervisor import ROOT, Supervisor
-from project.env import ALLOWED_NETWORKS, HOME, LEASE_S
+from project.env import ALLOWED_NETWORKS, HOME, LEASE_S, SHUTDOWN_GRACE_S
 from project.outside import World
 
 #: What the demo needs otherwise than a Belfry that faces the internet.
-_DEMO_ENV = {
+DEMO_ENV = {
     # Its far ends are on loopback, which is refused unless the operator opens it.
     ALLOWED_NETWORKS.name: "127.0.0.0/8",
     # What a killed worker held is taken up again after so many seconds. Nobody likes to watch for twenty.
     LEASE_S.name: "5",
+    # In the end nothing is in flight that would need more.
+    SHUTDOWN_GRACE_S.name: "1",
 }
 
 
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace, screen: Screen) -> int:
     screen.say("Starting PostgreSQL, Valkey, web, workers, beat, and a small world outside ...")
     start = time.monotonic()
-    belfry = Supervisor(home=_empty_home(), port=options.port, extra_env=_DEMO_ENV)
+    belfry = Supervisor(home=_empty_home(), port=options.port, extra_env=DEMO_ENV)
     with World(seed=options.seed) as world, belfry:
         screen.say(f"  all up after {time.monotonic() - start:.1f} s: {belfry.url}, and the world at {world.url}")
         ledger = Performance(

@@ -41,24 +41,28 @@ class Performance:
 
     def run(self) -> Ledger:
         """Play all of it and draw up the ledger. Raises what `Client` raises."""
-        key = json.loads(self.belfry.manage("apikey", "create", "--name", "demo", "--json").stdout)["key"]
-        with closing(Client(self.belfry.url, key)) as client:
-            set_up(client, self.world, seed=self.seed)
-            return self._play(client)
+        with closing(self._client("operator")) as operator, closing(self._client("producer")) as producer:
+            set_up(operator, self.world, seed=self.seed)
+            return self._play(operator, producer)
 
-    def _play(self, client: Client) -> Ledger:
+    def _client(self, role: str) -> Client:
+        answer = self.belfry.manage("apikey", "create", "--name", f"demo {role}", "--role", role, "--json")
+        return Client(self.belfry.url, json.loads(answer.stdout)["key"])
+
+    def _play(self, operator: Client, producer: Client) -> Ledger:
         witness = Witness(self.world, self.belfry.home.logs / f"{DELIVERER}.log")
         lines = read()
-        player = Player(client, Clock(datetime.now(UTC), self.speed), run=secrets.token_hex(4))
+        clock = Clock(datetime.now(UTC), self.speed)
+        player = Player(producer, clock, run=secrets.token_hex(4))
         self.screen.say(f"Playing {len(lines)} lines of an evening, {self.speed:g} times as fast as it was:")
         began = time.monotonic()
         player.play(lines, between=lambda share: self._between(share, player))
         accepted = set(player.ids.values())
         self.screen.say(f"  told {player.told} times, {len(accepted)} accepted; waiting until nothing moves any more")
-        self._settle(client, accepted)
-        self._replay(client, accepted)
+        self._settle(operator, accepted)
+        self._replay(operator, accepted)
         seconds = time.monotonic() - began
-        return draw_up(accepted, word_of_belfry(client, accepted), witness.seen(), seconds=seconds)
+        return draw_up(accepted, word_of_belfry(operator, since=clock.began_at), witness.seen(), seconds=seconds)
 
     def _between(self, share: float, player: Player) -> None:
         if self.kill_worker and share >= 0.5 and not self._killed:
@@ -69,13 +73,12 @@ class Performance:
 
     def _settle(self, client: Client, ids: Collection[str]) -> None:
         """Wait until none of `ids` waits any more, or long enough."""
-        moving = set(ids)
         deadline = time.monotonic() + SETTLE_WITHIN_S
-        while moving and time.monotonic() < deadline:
-            for name in sorted(moving):
-                if client.notification(name)["state"] != "waiting":
-                    moving.discard(name)
-                self._show(1 - len(moving) / len(ids), f"waiting {len(moving):3}")
+        while time.monotonic() < deadline:
+            moving = {found["id"] for found in client.notifications(state="waiting")}.intersection(ids)
+            self._show(1 - len(moving) / len(ids), f"waiting {len(moving):3}")
+            if not moving:
+                return
             time.sleep(_LOOK_EVERY_S)
 
     def _replay(self, client: Client, ids: Collection[str]) -> None:

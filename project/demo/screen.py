@@ -95,4 +95,4 @@ def proof(ledger: Ledger) -> list[str]:
     ]
     lines += [f"  LOST {name}" for name in ledger.lost_ids]
     verdict = "Nothing is missing." if ledger.balances and not ledger.lost else "SOMETHING IS MISSING."
-    return [*lines, f"  {verdict}"]
+    return [*lines, f"  {verdict} It took {ledger.seconds:.1f} s."]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,24 +19,21 @@ from project.outside.journal import IDEMPOTENCY_ID, accepted_ids
 LOG_MARK = "[Notification]"
 
 
-def word_of_belfry(client: Client, ids: Collection[str]) -> list[NotificationFact]:
-    """What the API says of these notifications."""
-    return [_fact(client.notification(name)) for name in sorted(ids)]
+def word_of_belfry(client: Client, *, since: datetime) -> list[NotificationFact]:
+    """What the API says of everything that it accepted since then."""
+    deliveries: dict[str, list[DeliveryFact]] = {}
+    for item in takewhile(lambda item: datetime.fromisoformat(item["created_at"]) >= since, client.deliveries()):
+        deliveries.setdefault(item["notification"], []).append(_delivery(item))
+    return [
+        NotificationFact(found["id"], found["state"], tuple(deliveries.get(found["id"], ())))
+        for found in client.notifications(accepted_after=since.isoformat())
+    ]
 
 
-def _fact(answer: Mapping[str, Any]) -> NotificationFact:
-    notification = UUID(answer["id"])
-    return NotificationFact(
-        id=answer["id"],
-        state=answer["state"],
-        deliveries=tuple(_delivery(notification, item) for item in answer["deliveries"]),
-    )
-
-
-def _delivery(notification: UUID, item: Mapping[str, Any]) -> DeliveryFact:
+def _delivery(item: Mapping[str, Any]) -> DeliveryFact:
     return DeliveryFact(
         # Made from the two ids and not read from the answer: it is what the world must have seen.
-        idempotency_id=f"msg_{notification.hex}_{item['id']}",
+        idempotency_id=f"msg_{UUID(item['notification']).hex}_{item['id']}",
         channel=item["channel"],
         kind=item["kind"],
         state=item["state"],

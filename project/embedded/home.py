@@ -72,9 +72,10 @@ class Home:
     def keys(self) -> dict[str, str]:
         """What production must be given, and an embedded Belfry makes for itself."""
         fernet_key = urlsafe_b64encode(os.urandom(32)).decode()
+        # An id of its own: what was sealed elsewhere is then told from what was damaged.
         return {
             SECRET_KEY.name: self.secret("secret-key"),
-            CHANNEL_KEYS.name: self.secret("channel-keys", make=f"k1:{fernet_key}"),
+            CHANNEL_KEYS.name: self.secret("channel-keys", make=f"local-{secrets.token_hex(3)}:{fernet_key}"),
         }
 
     def publish(self, values: Mapping[str, str]) -> None:

@@ -217,7 +217,12 @@ def _mentions(body: Mapping[str, Any]) -> Faults:
     if not isinstance(mentions, dict):
         yield _not_an_object(("allowed_mentions",))
         return
-    for index, kind in enumerate(mentions.get("parse") or ()):
+    parse = mentions.get("parse") or ()
+    for name in ("users", "roles"):
+        if name in parse and mentions.get(name):
+            message = f'parse:["{name}"] and {name}: [ids...] are mutually exclusive.'
+            yield Fault(("allowed_mentions",), "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", message)
+    for index, kind in enumerate(parse):
         if kind not in MENTIONS:
             path = ("allowed_mentions", "parse", str(index))
             yield Fault(path, "BASE_TYPE_CHOICES", f"Value must be one of {tuple(sorted(MENTIONS))}.")

@@ -46,4 +46,4 @@ def test_the_tables_show_every_account_and_channel() -> None:
 def test_what_is_lost_is_named() -> None:
     lines = proof(draw_up(["n"], [], {}))
     assert "  LOST n" in lines
-    assert lines[-1].strip() == "SOMETHING IS MISSING."
+    assert "SOMETHING IS MISSING." in lines[-1]

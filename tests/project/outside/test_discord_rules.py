@@ -50,6 +50,10 @@ def test_what_is_within_the_limits_has_no_fault(body: dict[str, Any]) -> None:
         ({"content": "x", "avatar_url": "ftp://example.org/a.png"}, "URL_TYPE_INVALID_SCHEME"),
         ({"content": "x", "tts": "yes"}, "BOOLEAN_TYPE_CONVERT"),
         ({"content": "x", "allowed_mentions": {"parse": ["all"]}}, "BASE_TYPE_CHOICES"),
+        (
+            {"content": "x", "allowed_mentions": {"parse": ["roles"], "roles": ["1"]}},
+            "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+        ),
         ({"embeds": [{"title": "x"}] * 11}, "BASE_TYPE_MAX_LENGTH"),
         ({"embeds": {"title": "x"}}, "LIST_TYPE_CONVERT"),
         ({"embeds": ["x"]}, "MODEL_TYPE_CONVERT"),

@@ -1,0 +1,154 @@
+"""How fast each channel may be sent to: a token bucket, a queue of turns, and pauses.
+
+A channel with a limit of `rate_per_s` and `burst` is never granted more than `burst + rate * time`
+requests. What does not go now is told when its turn comes; those who come back for their turn
+(`returning`) go before those who come for the first time (`fresh`), who are given the turns behind.
+
+A far end that asks for time (`Retry-After`) pauses the whole channel, with or without a limit; the
+longest pause wins. All of it is in Redis, by the clock of Redis, and may be lost: then buckets are
+full and nothing is paused. When Redis is away everything is granted, and counted in
+`belfry_ratelimit_unavailable_total`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from prometheus_client import Counter
+
+from channels_app.outcomes import MAX_RETRY_AFTER_S
+from channels_app.volatile import Away, Script, Volatile, default_volatile
+
+UNAVAILABLE = Counter("belfry_ratelimit_unavailable_total", "Questions to rate limits that Redis did not answer.")
+
+_RESERVE = Script("ratelimit_bucket", "ratelimit_reserve")
+_GIVE_BACK = Script("ratelimit_bucket", "ratelimit_give_back")
+_PAUSE = Script("ratelimit_bucket", "ratelimit_pause")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most `rate_per_s` requests a second in the long run, and `burst` at once after a quiet time."""
+
+    rate_per_s: float
+    burst: float
+
+    def __post_init__(self) -> None:
+        if self.rate_per_s <= 0 or self.burst < 1:
+            raise ValueError("A rate must be above zero and a burst at least one.")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """How many requests are wanted for a channel. `returning` are those that were told a turn before."""
+
+    channel_id: int
+    fresh: int
+    returning: int = 0
+    limit: Limit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The answer to an `Ask`, for its requests in the order: returning, then fresh.
+
+    The first `granted` of them may go now, each of the others after its number of seconds in
+    `waits_s`. `pause_s` is above zero while the far end's own pause is what holds them; those of a
+    channel without a limit are then all told the same time, so add jitter.
+    """
+
+    granted: int
+    waits_s: tuple[float, ...] = ()
+    pause_s: float = 0.0
+
+
+class RateLimits:
+    """All limits and pauses of one Redis. Each method is one round trip, whatever the number of channels.
+
+    A channel may stand in a call once. `now` is for tests; without it the clock of Redis counts.
+    """
+
+    def __init__(self, volatile: Volatile) -> None:
+        self._volatile = volatile
+
+    def reserve_many(self, asks: Sequence[Ask], *, now: datetime | None = None) -> dict[int, Grant]:
+        """By channel id, what may go now and when the rest. Never raises."""
+        if not asks:
+            return {}
+        keys = [key for ask in asks for key in (_bucket_key(ask.channel_id), _pause_key(ask.channel_id))]
+        rows = [(ask.returning, ask.fresh, *_rate(ask.limit)) for ask in asks]
+        try:
+            answers = self._volatile.run(_RESERVE, keys, (_ms(now), MAX_RETRY_AFTER_S * 1000, rows))
+        except Away:
+            UNAVAILABLE.inc()
+            return {ask.channel_id: Grant(ask.returning + ask.fresh) for ask in asks}
+        return {ask.channel_id: _grant(ask, answer) for ask, answer in zip(asks, answers, strict=True)}
+
+    def give_back(
+        self, channel_id: int, limit: Limit, *, granted: int = 0, promised: int = 0, now: datetime | None = None
+    ) -> None:
+        """Return what is not used after all: `granted` requests, `promised` turns. Never raises."""
+        arguments = (_ms(now), [(granted, promised, *_rate(limit))])
+        try:
+            self._volatile.run(_GIVE_BACK, [_bucket_key(channel_id)], arguments)
+        except Away:
+            UNAVAILABLE.inc()
+
+    def pause(self, channel_id: int, seconds: float, *, now: datetime | None = None) -> None:
+        """Let nothing go to the channel for `seconds`, at most ten hours. Never raises."""
+        if seconds > 0:
+            self._pauses([channel_id], min(seconds, MAX_RETRY_AFTER_S), now)
+
+    def resume(self, channel_id: int) -> None:
+        """End a pause at once. Never raises."""
+        self._pauses([channel_id], -1, None)
+
+    def paused_for(self, channel_ids: Sequence[int], *, now: datetime | None = None) -> dict[int, float]:
+        """The seconds that each paused channel's pause still lasts; channels that are not paused are left out."""
+        lasts = self._pauses(channel_ids, 0, now)
+        return {channel: ms / 1000 for channel, ms in zip(channel_ids, lasts, strict=False) if ms > 0}
+
+    def _pauses(self, channel_ids: Sequence[int], seconds: float, now: datetime | None) -> Iterable[float]:
+        if not channel_ids:
+            return ()
+        arguments = (_ms(now), [seconds * 1000] * len(channel_ids))
+        try:
+            lasts: list[float] = self._volatile.run(_PAUSE, [_pause_key(each) for each in channel_ids], arguments)
+        except Away:
+            UNAVAILABLE.inc()
+            return ()
+        return lasts
+
+
+def default_limits() -> RateLimits:
+    """Those in the Redis of the settings."""
+    return RateLimits(default_volatile())
+
+
+def _grant(ask: Ask, answer: Sequence[Any]) -> Grant:
+    granted, pause_ms, gap_ms, returning_left, tokens, behind = answer
+    fresh_left = ask.returning + ask.fresh - granted - returning_left
+    if not (returning_left or fresh_left):
+        return Grant(granted)
+    gaps = [k - tokens for k in range(1, returning_left + 1)] + [behind + k for k in range(1, fresh_left + 1)]
+    waits_s = tuple([(pause_ms + max(0.0, gap) * gap_ms) / 1000 for gap in gaps])
+    return Grant(granted, waits_s, pause_ms / 1000)
+
+
+def _rate(limit: Limit | None) -> tuple[float | bool, float]:
+    return (limit.rate_per_s, limit.burst) if limit else (False, 0.0)
+
+
+def _ms(now: datetime | None) -> float | bool:
+    return now.timestamp() * 1000 if now else False
+
+
+def _bucket_key(channel_id: int) -> str:
+    return f"belfry:bucket:{channel_id}"
+
+
+def _pause_key(channel_id: int) -> str:
+    return f"belfry:pause:{channel_id}"

@@ -1,0 +1,220 @@
+"""Dead letters: what failed for good, by cause; replayed or discarded after a look at what that means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.db.models import Count, Max, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from notifications import clock, dead_letters
+from notifications.admin import badges
+from notifications.admin.decision import Preview, preview
+from notifications.admin.filters import ChannelFilter
+from notifications.admin.page import ReadOnlyPage
+from notifications.models import DeadLetter
+
+#: Causes that the list tells of on top.
+_CAUSES = 5
+#: Letters that are decided on in one transaction.
+_BATCH = 1000
+_MAX_REASON_CHARS = 200
+
+
+class DecisionFilter(admin.SimpleListFilter):
+    """Those that wait for a decision, unless one asks for others."""
+
+    title, parameter_name = "decision", "decision"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("replayed", "replayed"), ("discarded", "discarded"), ("all", "all")]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            # Django calls the choice without a value "All"; here it means the waiting ones.
+            yield {**choice, "display": "waiting"} if choice["display"] == "All" else choice
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+        if self.value() == "replayed":
+            return queryset.filter(replayed_at__isnull=False)
+        if self.value() == "discarded":
+            return queryset.filter(discarded_at__isnull=False)
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(replayed_at__isnull=True, discarded_at__isnull=True)
+
+
+@admin.register(DeadLetter)
+class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
+    change_list_template = "admin/belfry/dead_letters.html"
+    change_form_template = "admin/belfry/dead_letter.html"
+    list_display = ("about", "channel_shown", "came_to", "code", "said", "attempts", "decision", "buried")
+    list_filter = (DecisionFilter, "outcome", ChannelFilter)
+    list_select_related = ("delivery__notification", "channel")
+    date_hierarchy = "buried_at"
+    search_fields = ("detail", "fingerprint", "delivery__notification__title")
+    search_help_text = "What the far end said, or the title of the notification."
+    ordering = ("-id",)
+    actions = ("replay", "discard")
+    empty_text = "No dead letter waits for you. What fails for good is kept here until you replay or discard it."
+    fields = (
+        "about",
+        "delivery_link",
+        "channel_shown",
+        "came_to",
+        "code",
+        "detail",
+        "attempts",
+        "buried",
+        "decision",
+        "discard_reason",
+        "alike",
+    )
+    readonly_fields = ("about", "delivery_link", "channel_shown", "came_to", "buried", "decision", "alike")
+
+    @admin.display(description="Notification")
+    def about(self, letter: DeadLetter) -> str:
+        return str(letter.delivery.notification)
+
+    @admin.display(description="Delivery")
+    def delivery_link(self, letter: DeadLetter) -> SafeString:
+        url = reverse("admin:notifications_delivery_change", args=(letter.delivery_id,))
+        return format_html('<a href="{}">{}: all its attempts</a>', url, letter.delivery_id)
+
+    @admin.display(description="Channel")
+    def channel_shown(self, letter: DeadLetter) -> SafeString:
+        return badges.channel_link(letter.channel)
+
+    @admin.display(description="Cause", ordering="outcome")
+    def came_to(self, letter: DeadLetter) -> SafeString:
+        return badges.badge(letter.outcome)
+
+    @admin.display(description="Answer")
+    def said(self, letter: DeadLetter) -> str:
+        return letter.detail if len(letter.detail) <= 90 else f"{letter.detail[:89]}…"
+
+    @admin.display(description="Decision")
+    def decision(self, letter: DeadLetter) -> SafeString:
+        if letter.is_waiting:
+            return badges.badge("waiting")
+        return badges.badge(
+            *(("replayed", f"replayed by {letter.decided_by}") if letter.replayed_at
+              else ("discarded", f"discarded by {letter.decided_by}"))
+        )  # fmt: skip
+
+    @admin.display(description="Given up (UTC)", ordering="buried_at")
+    def buried(self, letter: DeadLetter) -> SafeString:
+        return badges.moment(letter.buried_at)
+
+    @admin.display(description="Same cause")
+    def alike(self, letter: DeadLetter) -> SafeString:
+        url = f"{_list_url()}?fingerprint__exact={letter.fingerprint}&channel={letter.channel_id}"
+        return format_html('<a href="{}">All of this channel that wait with the same cause</a>', url)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        causes = () if request.method == "POST" or request.GET else _causes()
+        return super().changelist_view(request, {"causes": causes, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        letter = self.get_object(request, object_id)
+        context = {
+            "may_decide": letter is not None and letter.is_waiting and self.has_decide_permission(request),
+            "list_url": _list_url(),
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        return self.may(request, "change")
+
+    @admin.action(description="Replay: send once more…", permissions=["decide"])
+    def replay(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse | None:
+        looked_at = preview(_seen(request, queryset))
+        if "confirmed" not in request.POST:
+            return self._ask(request, looked_at, "replay")
+        by, now = request.user.get_username(), clock.now()
+        sent = self._decide(
+            request, looked_at.replayable(), lambda some: dead_letters.replay(some, by=by, now=now), "Replayed."
+        )
+        self.message_user(request, f"Sent on their way once more: {sent}.", messages.SUCCESS)
+        return None
+
+    @admin.action(description="Discard with a reason…", permissions=["decide"])
+    def discard(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse | None:
+        looked_at = preview(_seen(request, queryset))
+        reason = request.POST.get("reason", "").strip()[:_MAX_REASON_CHARS]
+        if not reason:
+            error = "Say why: the next person will want to know." if "confirmed" in request.POST else ""
+            return self._ask(request, looked_at, "discard", error)
+        by, now = request.user.get_username(), clock.now()
+        ended = self._decide(
+            request,
+            looked_at.waiting(),
+            lambda some: dead_letters.discard(some, reason=reason, by=by, now=now),
+            f"Discarded: {reason}",
+        )
+        self.message_user(request, f"Discarded: {ended}. They stay readable here.", messages.SUCCESS)
+        return None
+
+    def _decide(
+        self,
+        request: HttpRequest,
+        letters: QuerySet[DeadLetter],
+        decide: Callable[[list[DeadLetter]], int],
+        note: str,
+    ) -> int:
+        """In batches, each logged under the user's name. Returns how many were decided."""
+        ids, decided = list(letters.values_list("pk", flat=True)), 0
+        for first in range(0, len(ids), _BATCH):
+            batch = DeadLetter.objects.filter(pk__in=ids[first : first + _BATCH]).select_related(None)
+            decided += decide(list(batch))
+            LogEntry.objects.log_actions(request.user.pk or 0, batch, CHANGE, change_message=note)
+        return decided
+
+    def _ask(self, request: HttpRequest, looked_at: Preview, verb: str, error: str = "") -> HttpResponse:
+        across = request.POST.get("select_across") == "1"
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Replay dead letters" if verb == "replay" else "Discard dead letters",
+            "opts": self.opts,
+            "verb": verb,
+            "preview": looked_at,
+            "error": error,
+            "media": self.media,
+            "checkbox": ACTION_CHECKBOX_NAME,
+            # With everything selected, Django needs one id to see that an action was meant.
+            "chosen": chosen[:1] if across else chosen,
+            "across": across,
+            "newest": looked_at.newest,
+            "max_reason_chars": _MAX_REASON_CHARS,
+        }
+        return TemplateResponse(request, "admin/belfry/decide.html", context)
+
+
+def _seen(request: HttpRequest, letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+    """Without what was buried after the preview was shown: nobody has agreed to that."""
+    newest = request.POST.get("newest", "")
+    return letters.filter(pk__lte=int(newest)) if newest.isdecimal() else letters
+
+
+def _causes() -> list[dict[str, Any]]:
+    grouped = (
+        DeadLetter.objects.waiting().order_by().values("channel", "channel__name", "fingerprint", "outcome", "code")
+    )
+    found = grouped.annotate(count=Count("pk"), detail=Max("detail"), last=Max("buried_at")).order_by("-count")
+    return [{**cause, "badge": badges.badge(cause["outcome"])} for cause in found[:_CAUSES]]
+
+
+def _list_url() -> str:
+    return reverse("admin:notifications_deadletter_changelist")

@@ -1,0 +1,187 @@
+"""Notifications: found again, explained, withdrawn. Nobody edits what a producer said."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern, reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from notifications import clock, withdrawal
+from notifications.admin import badges, timeline
+from notifications.admin.filters import AcceptedFilter, PriorityFilter
+from notifications.admin.page import ReadOnlyPage
+from notifications.models import Delivery, Notification
+from notifications.states import OPEN, State
+
+
+class StandingFilter(admin.SimpleListFilter):
+    """By what became of it."""
+
+    title, parameter_name = "where it stands", "standing"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("waiting", "something is still open"),
+            ("dead", "dead somewhere"),
+            ("delivered", "delivered somewhere"),
+            ("suppressed", "suppressed somewhere"),
+            ("nowhere", "no channel was meant"),
+            ("withdrawn", "withdrawn"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        found = {
+            "waiting": Q(routed_at__isnull=True) | Q(_any(*OPEN)),
+            "dead": Q(_any(State.DEAD)),
+            "delivered": Q(_any(State.DELIVERED)),
+            "suppressed": Q(_any(State.SUPPRESSED)),
+            "nowhere": Q(routed_at__isnull=False) & ~Q(_any(*State)),
+            "withdrawn": Q(withdrawn_at__isnull=False),
+        }.get(self.value() or "")
+        return queryset if found is None else queryset.filter(found)
+
+
+def _any(*states: State) -> Exists:
+    return Exists(Delivery.objects.filter(notification=OuterRef("pk"), state__in=states))
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyPage[Notification]):
+    change_form_template = "admin/belfry/notification.html"
+    list_display = ("subject", "event_type", "urgency", "about", "standing", "counts", "accepted")
+    list_filter = (AcceptedFilter, StandingFilter, PriorityFilter)
+    list_select_related = ("streamer",)
+    search_fields = ("title", "event_type", "idempotency_key", "streamer__key", "streamer__name")
+    search_help_text = "Title, event type, streamer, idempotency key, or the id of a notification or message."
+    ordering = ("-id",)
+    actions = ("withdraw",)
+    empty_text = "Nothing has been accepted that fits. Programs send to POST /api/v1/notifications with an API key."
+    fieldsets = (
+        (None, {"fields": ("title", "body", "event_type", "urgency", "streamer", "recipients")}),
+        ("Times", {"fields": ("accepted", "scheduled", "expires", "withdrawn")}),
+        (
+            "From the producer",
+            {"fields": ("id", "producer", "idempotency_key", "data_shown"), "classes": ("collapse",)},
+        ),
+    )
+    readonly_fields = ("urgency", "accepted", "scheduled", "expires", "withdrawn", "data_shown")
+
+    def complete(self, rows: Sequence[Notification]) -> None:
+        ids = [row.pk for row in rows]
+        standing = {found.pk: found.state for found in Notification.objects.filter(pk__in=ids).with_state()}
+        by_state: dict[UUID, dict[str, int]] = defaultdict(dict)
+        counted = Delivery.objects.filter(notification__in=ids).values_list("notification_id", "state")
+        for notification_id, state, count in counted.order_by().annotate(count=Count("pk")):
+            by_state[notification_id][state] = count
+        for row in rows:
+            vars(row).update(state=standing[row.pk], by_state=by_state[row.pk])
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Notification], search_term: str
+    ) -> tuple[QuerySet[Notification], bool]:
+        """An id, or the id that receivers saw (`msg_<notification>_<delivery>`), leads straight there."""
+        words = search_term.strip().removeprefix("msg_").partition("_")[0]
+        try:
+            return queryset.filter(pk=UUID(words)), False
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+
+    @admin.display(description="Notification", ordering="title")
+    def subject(self, notification: Notification) -> str:
+        return notification.title or notification.event_type
+
+    @admin.display(description="Priority", ordering="priority")
+    def urgency(self, notification: Notification) -> SafeString:
+        return badges.priority_badge(notification.priority)
+
+    @admin.display(description="Streamer", ordering="streamer__key")
+    def about(self, notification: Notification) -> str | None:
+        return str(notification.streamer) if notification.streamer else None
+
+    @admin.display(description="Stands")
+    def standing(self, notification: Notification) -> SafeString:
+        return badges.badge(notification.state)
+
+    @admin.display(description="Deliveries")
+    def counts(self, notification: Notification) -> SafeString | str:
+        by_state: dict[str, int] = vars(notification).get("by_state", {})
+        if not by_state:
+            return notification.routing_note or ("not routed yet" if notification.routed_at is None else "none")
+        url = reverse("admin:notifications_delivery_changelist")
+        return format_html_join(
+            ", ",
+            '<a href="{}?notification__id__exact={}&amp;state={}">{} {}</a>',
+            ((url, notification.pk, state, count, state) for state, count in sorted(by_state.items())),
+        )
+
+    @admin.display(description="Accepted (UTC)", ordering="id")
+    def accepted(self, notification: Notification) -> SafeString:
+        return badges.moment(notification.accepted_at)
+
+    @admin.display(description="Scheduled for")
+    def scheduled(self, notification: Notification) -> SafeString:
+        return badges.moment(notification.scheduled_at)
+
+    @admin.display(description="Expires")
+    def expires(self, notification: Notification) -> SafeString:
+        return badges.moment(notification.expires_at)
+
+    @admin.display(description="Withdrawn")
+    def withdrawn(self, notification: Notification) -> SafeString:
+        return badges.moment(notification.withdrawn_at)
+
+    @admin.display(description="Data")
+    def data_shown(self, notification: Notification) -> SafeString:
+        return format_html("<pre>{}</pre>", json.dumps(notification.data, indent=2, ensure_ascii=False))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        notification = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if notification is not None:
+            context = {
+                "told": timeline.tell(notification.pk),
+                "most_told": timeline.MOST_TOLD,
+                "standing": badges.badge(notification.state),
+                "may_withdraw": self.has_withdraw_permission(request) and notification.withdrawn_at is None,
+                "is_open": notification.state == Notification.Summary.WAITING,
+            }
+        return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.button("withdraw", self.withdraw_one), *super().get_urls()]
+
+    def has_withdraw_permission(self, request: HttpRequest) -> bool:
+        """Whoever could change it, if anybody could, may take it back."""
+        return self.may(request, "change")
+
+    def withdraw_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        notification = self.one(request, object_id)
+        if self.has_withdraw_permission(request):
+            self._withdraw(request, [notification])
+        else:
+            self.message_user(request, "You may not withdraw notifications.", messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:notifications_notification_change", args=(notification.pk,)))
+
+    @admin.action(description="Withdraw: end what was not sent yet", permissions=["withdraw"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
+        self._withdraw(request, list(queryset))
+
+    def _withdraw(self, request: HttpRequest, notifications: Sequence[Notification]) -> None:
+        ended, now = 0, clock.now()
+        for notification in notifications:
+            count = withdrawal.withdraw(notification, by=request.user.get_username(), now=now)
+            self.log_change(request, notification, f"Withdrawn; deliveries ended: {count}.")
+            ended += count
+        text = f"Withdrawn: {len(notifications)}. Deliveries that were still open and end now: {ended}."
+        self.message_user(request, text, messages.SUCCESS)

@@ -1,0 +1,106 @@
+"""Why did I (not) get it: the life of a delivery, step by step, as sentences with times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from notifications.admin import badges
+from notifications.models import Attempt, DeadLetter, Delivery
+from notifications.states import State
+
+#: Deliveries that one page tells of; the list of deliveries has the rest.
+MOST_TOLD = 50
+
+#: `reason_code` of a decision at routing → the scope of the policy stands in the sentence itself.
+_BY_POLICY = frozenset({"policy_disabled", "event_type", "min_priority"})
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happened, or will. `tone` is a class of `admin.css`; `word` one of the badges, or empty."""
+
+    at: datetime
+    title: str
+    detail: str = ""
+    word: str = ""
+    ahead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A delivery with its steps, oldest first, and where it stands now."""
+
+    delivery: Delivery
+    steps: list[Step]
+    standing: str
+
+
+def tell(notification_id: UUID) -> list[Told]:
+    """The deliveries of a notification. Four queries, however many there are."""
+    return _tell(Delivery.objects.filter(notification_id=notification_id).order_by("id")[:MOST_TOLD])
+
+
+def tell_one(delivery: Delivery) -> Told:
+    """A single delivery."""
+    return _tell(Delivery.objects.filter(pk=delivery.pk))[0]
+
+
+def _tell(deliveries: QuerySet[Delivery]) -> list[Told]:
+    rows = deliveries.select_related("channel", "notification").prefetch_related("attempt_log", "dead_letters")
+    return [Told(row, sorted(_steps(row), key=lambda step: (step.ahead, step.at)), standing(row)) for row in rows]
+
+
+def standing(delivery: Delivery) -> str:
+    """Where it stands and why, in one sentence."""
+    reason = delivery.reason
+    if delivery.state == State.SUPPRESSED:
+        whose = "A policy decided against it" if delivery.reason_code in _BY_POLICY else "It was not sent"
+        return f"{whose}: {reason}"
+    if delivery.state == State.DELIVERED:
+        return "The channel took it."
+    if delivery.state == State.SENDING:
+        return "A worker is sending it now."
+    if delivery.state == State.PENDING:
+        return reason or "It is waiting for a worker."
+    return reason or delivery.state
+
+
+def _steps(delivery: Delivery) -> Iterator[Step]:
+    yield _made(delivery)
+    attempts = list(delivery.attempt_log.all())
+    for number, attempt in enumerate(attempts, start=1):
+        yield _tried(number, attempt)
+    for letter in delivery.dead_letters.all():
+        yield from _buried(letter)
+    if delivery.state == State.CANCELLED and delivery.settled_at is not None:
+        yield Step(delivery.settled_at, "Ended without being sent", delivery.reason, State.CANCELLED)
+    if delivery.state in (State.SCHEDULED, State.RETRYING):
+        title = "Next try" if delivery.attempts else "Waits until then"
+        yield Step(delivery.due_at, title, delivery.reason, delivery.state, ahead=True)
+    if delivery.cancel_requested and delivery.state == State.SENDING:
+        yield Step(delivery.due_at, "Withdrawn while a worker held it", "It ends when it comes back.", ahead=True)
+
+
+def _made(delivery: Delivery) -> Step:
+    if delivery.state == State.SUPPRESSED:
+        return Step(delivery.created_at, "Suppressed", delivery.reason, State.SUPPRESSED)
+    return Step(delivery.created_at, f"Meant for {delivery.channel}", f"Lane {delivery.lane}.")
+
+
+def _tried(number: int, attempt: Attempt) -> Step:
+    said = " · ".join(part for part in (str(attempt.code or ""), badges.duration(attempt.duration_ms)) if part)
+    return Step(attempt.started_at, f"Attempt {number}: {said}", attempt.detail, attempt.outcome)
+
+
+def _buried(letter: DeadLetter) -> Iterator[Step]:
+    tries = "1 attempt" if letter.attempts == 1 else f"{letter.attempts} attempts"
+    yield Step(letter.buried_at, f"Given up after {tries}", letter.detail, State.DEAD)
+    if letter.replayed_at is not None:
+        yield Step(letter.replayed_at, f"Replayed by {letter.decided_by}", "All attempts begin again.", "replayed")
+    if letter.discarded_at is not None:
+        yield Step(letter.discarded_at, f"Discarded by {letter.decided_by}", letter.discard_reason, "discarded")
