@@ -30,7 +30,8 @@ Moment = Annotated[datetime, Meta(tz=True)]
 class Draft(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One notification as a producer sends it."""
 
-    event_type: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:\-]{0,99}$")]
+    # `$` alone would let a line feed stand at the end.
+    event_type: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:\-]{0,99}$(?!\n)")]
     priority: int | str | None = None
     title: Annotated[str, Meta(max_length=MAX_TITLE_CHARS)] = ""
     body: Text = ""
@@ -55,11 +56,15 @@ def problems(draft: Draft, now: datetime) -> Iterator[tuple[str, str]]:
             priority.parse(draft.priority)
         except priority.NotAPriority as error:
             yield "priority", str(error)
+    for name, moment in (("scheduled_at", draft.scheduled_at), ("expires_at", draft.expires_at)):
+        if moment is not None and not 1 < moment.year < 9999:
+            # In UTC it could lie in a year that PostgreSQL knows and Python does not: nobody could read the row.
+            yield name, "Its year is not one from 2 to 9998."
     if draft.expires_at is not None and draft.expires_at <= now:
         yield "expires_at", "It lies in the past."
     if draft.expires_at is not None and draft.scheduled_at is not None and draft.expires_at <= draft.scheduled_at:
         yield "expires_at", "It lies before scheduled_at, so that it could never be told."
-    for name in ("title", "body", "event_type", "idempotency_key"):
+    for name in ("title", "body", "event_type", "streamer", "idempotency_key"):
         if "\0" in (getattr(draft, name) or ""):
             yield name, "The character NUL cannot be stored."
     for recipient in draft.recipients:

@@ -66,9 +66,7 @@ def accept(drafts: Sequence[Draft], *, producer: ApiKey | None, now: datetime, b
     ]
     rows = [] if found else [_row(draft, producer, streamer_ids) for draft in drafts]
     found += [
-        (f"{path}data", text)
-        for path, row in zip(paths, rows, strict=False)
-        if (text := _data_problem(row.data))
+        (f"{path}data", text) for path, row in zip(paths, rows, strict=False) if (text := _data_problem(row.data))
     ]
     if found:
         raise Refused(found)

@@ -47,7 +47,8 @@ def parse(value: object) -> int:
         word = value.strip().lower()
         if word in WORDS:
             return int(WORDS[word])
-        value = int(word) if word.isdecimal() else None
+        # Python refuses to read numbers of thousands of digits, with an error of another kind.
+        value = int(word) if word.isdecimal() and len(word) < 10 else None
     if isinstance(value, bool) or not isinstance(value, int) or not LOWEST <= value <= HIGHEST:
         raise NotAPriority
     return value

@@ -17,6 +17,9 @@ from types import MappingProxyType
 #: The exponent stops growing here; every cap is reached long before, and 2.0 ** 1024 overflows.
 _MAX_DOUBLINGS = 60
 
+#: No wait is longer, whatever a channel's cap says: a time that no calendar holds could not be written.
+_LONGEST_WAIT_S = 366 * 86400.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
@@ -65,8 +68,8 @@ def next_attempt_at(
     """
     if attempts >= schedule.max_attempts:
         return None
-    wait_s = step_s(schedule, attempts) * (draw if schedule.jitter else 1.0)
-    at = now + timedelta(seconds=max(wait_s, at_least_s))
-    if at > first_attempt_at + timedelta(seconds=schedule.window_s):
+    step = min(step_s(schedule, attempts), _LONGEST_WAIT_S) * (draw if schedule.jitter else 1.0)
+    wait_s = max(step, at_least_s)
+    if (now - first_attempt_at).total_seconds() + wait_s > schedule.window_s:
         return None
-    return at
+    return now + timedelta(seconds=wait_s)

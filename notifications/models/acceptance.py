@@ -30,7 +30,8 @@ class NewNotification:
     digest: bytes | None
 
 
-# Recipients go as one JSON text a row: arrays of arrays must be rectangular.
+# Recipients go as one text a row: arrays of arrays must be rectangular. Written in the order of
+# their keys, two requests that repeat the same ones wait for each other and never in a circle.
 _STORE = """
 INSERT INTO notifications_notification (
     id, event_type, priority, title, body, data, streamer_id, recipients, scheduled_at, expires_at, producer_id,
@@ -44,6 +45,7 @@ FROM unnest(
     %(expires_ats)b::timestamptz[], %(producer_ids)b::int8[], %(keys)b::text[], %(digests)b::bytea[]
 ) AS v(id, event_type, priority, title, body, data, streamer_id, recipients, scheduled_at, expires_at, producer_id,
        idempotency_key, digest)
+ORDER BY v.idempotency_key
 ON CONFLICT (producer_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
 RETURNING id
 """
