@@ -194,6 +194,4 @@ def test_every_field_in_force_comes_from_the_narrowest_policy_that_sets_it(layer
             if getattr(layer, name) is not None
         ]
         setting = getattr(policy, name)
-        assert (setting.scope, setting.value) == (
-            said[-1] if said else (Scope.DEFAULT, getattr(EVERYONE, name).value)
-        )
+        assert (setting.scope, setting.value) == (said[-1] if said else (Scope.DEFAULT, getattr(EVERYONE, name).value))

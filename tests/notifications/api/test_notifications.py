@@ -184,7 +184,9 @@ def test_a_producer_sees_its_own_alone(client_for: ClientFor) -> None:
     assert len(client_for("operator").get(URL).json()["results"]) == 1
 
 
-def test_a_key_of_a_streamer_sees_what_is_about_it(client_for: ClientFor, nightowl: Streamer, daybird: Streamer) -> None:
+def test_a_key_of_a_streamer_sees_what_is_about_it(
+    client_for: ClientFor, nightowl: Streamer, daybird: Streamer
+) -> None:
     everyone = client_for("producer")
     post(everyone, {"event_type": "a", "streamer": "nightowl"})
     post(everyone, {"event_type": "b", "streamer": "daybird"})

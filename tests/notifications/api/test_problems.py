@@ -1,0 +1,59 @@
+"""Errors that nobody asked for, and the form of all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, OperationalError
+from rest_framework.exceptions import Throttled, ValidationError
+from rest_framework.test import APIClient
+
+from notifications.api.problems import problem_of
+from notifications.models import acceptance
+from tests.notifications.api.problem import fields_of
+
+URL = "/api/v1/notifications"
+
+
+def test_nested_errors_are_named_by_their_path() -> None:
+    detail: Any = {"config": {"url": ["Bad."]}, "tags": {2: ["Empty."]}, "non_field_errors": ["All."]}
+    assert problem_of(ValidationError(detail)).errors == (("config.url", "Bad."), ("tags[2]", "Empty."), ("", "All."))
+
+
+def test_errors_in_a_list_are_named_by_their_place() -> None:
+    assert problem_of(ValidationError({"items": [{}, {"a": ["Bad."]}]})).errors == (("items[1].a", "Bad."),)
+
+
+def test_too_many_requests_say_when_to_come_back() -> None:
+    problem = problem_of(Throttled(wait=3))
+    assert (problem.status_code, problem.headers) == (429, {"Retry-After": "3"})
+
+
+def test_two_changes_at_once_are_a_conflict() -> None:
+    assert problem_of(IntegrityError("duplicate key value (secret detail)")).status_code == 409
+    assert "secret" not in problem_of(IntegrityError("secret")).text
+
+
+def test_a_database_that_is_away_is_said_so(producer: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("connection to 10.0.0.7 refused")
+
+    monkeypatch.setattr(acceptance, "store", away)
+    answer = producer.post(URL, {"event_type": "a"})
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "1"
+    assert fields_of(answer) == []
+    assert b"10.0.0.7" not in answer.content
+
+
+def test_a_mistake_of_ours_shows_nothing_of_the_inside(producer: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("canary")
+
+    monkeypatch.setattr(acceptance, "store", broken)
+    producer.raise_request_exception = False
+    answer = producer.post(URL, {"event_type": "a"})
+    assert answer.status_code == 500
+    assert fields_of(answer) == []
+    assert b"canary" not in answer.content
