@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications import priority
@@ -15,7 +14,7 @@ from notifications.admin.page import Page
 from notifications.admin.policy_form import PolicyForm
 from notifications.models import Policy
 
-_INHERITED = format_html('<span class="bf-inherits">as the wider policy says</span>')
+_INHERITED = SafeString('<span class="bf-inherits">as the wider policy says</span>')
 
 
 @admin.register(Policy)

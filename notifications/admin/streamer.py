@@ -95,7 +95,7 @@ def _policy_links(streamer: Streamer) -> dict[Scope, SafeString]:
         Scope.PLATFORM: f"the policy of {streamer.platform}",
         Scope.STREAMER: "its own policy",
     }
-    links = {Scope.DEFAULT: format_html("no policy: Belfry's default")}
+    links = {Scope.DEFAULT: SafeString("no policy: Belfry's default")}
     for policy in _policies_of(streamer):
         url = reverse("admin:notifications_policy_change", args=(policy.pk,))
         links[Scope(policy.scope)] = format_html('<a href="{}">{}</a>', url, words[Scope(policy.scope)])
