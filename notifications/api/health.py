@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TookTooLong
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -103,9 +104,8 @@ def _state(name: str, answer: Future[object], deadline: float) -> str:
     return OK
 
 
-def _database() -> None:
-    parameters = {**connection.get_connection_params(), "connect_timeout": 2}
-    with psycopg.connect(**parameters) as own:
+def _database(parameters: dict[str, Any]) -> None:
+    with psycopg.connect(**{**parameters, "connect_timeout": 2}) as own:
         own.execute("SELECT 1")
 
 
@@ -128,6 +128,14 @@ def _broker() -> None:
         broker.connect()
 
 
+def _probes() -> dict[str, Callable[[], object]]:
+    return {
+        "database": partial(_database, connection.get_connection_params()),
+        "redis": partial(_redis, settings.BELFRY_REDIS_URL),
+        "broker": _broker,
+    }
+
+
 class _Kept:
     """The last answer, for a second; one asker asks, the others wait for it."""
 
@@ -142,10 +150,7 @@ class _Kept:
             if time.monotonic() >= self._until:
                 # A part that hangs keeps its thread; two each, so that the next asker finds one.
                 self._threads = self._threads or ThreadPoolExecutor(6, thread_name_prefix="belfry-health")
-                self._parts = ask(
-                    {"database": _database, "redis": lambda: _redis(settings.BELFRY_REDIS_URL), "broker": _broker},
-                    self._threads,
-                )
+                self._parts = ask(_probes(), self._threads)
                 self._until = time.monotonic() + _KEPT_FOR_S
             return self._parts
 

@@ -38,7 +38,7 @@ def _resource(name: str, lookup: str, view: type[Resources]) -> list[URLPattern]
     ]
 
 
-_V1 = [
+V1 = [
     path("notifications", Notifications.as_view({"get": "list", "post": "create"}), name="notifications"),
     path("notifications/bulk", NotificationsInBulk.as_view(), name="notifications-bulk"),
     path("notifications/<uuid:id>", Notifications.as_view({"get": "retrieve"}), name="notifications-one"),
@@ -63,6 +63,6 @@ _V1 = [
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("v1/", include(_V1)),
+    path("v1/", include(V1)),
     re_path(r"^v1(/.*)?$", NotThere.as_view(), name="not-there"),
 ]
