@@ -32,9 +32,13 @@ class InvalidConfig(ValueError):
 
 
 def check(kind: str, settings: Mapping[str, Any]) -> Config:
-    """The typed `Config` of a channel of `kind`. Raises `InvalidConfig` or `registry.UnknownKind`."""
+    """The typed `Config` of a channel of `kind`. Raises `InvalidConfig` or `registry.UnknownKind`.
+
+    A line end at the end of a text was copied along with it, and is left out.
+    """
+    texts = {name: value.rstrip("\r\n") for name, value in settings.items() if isinstance(value, str)}
     try:
-        config: Config = msgspec.convert(dict(settings), registry.get(kind).Config)
+        config: Config = msgspec.convert({**settings, **texts}, registry.get(kind).Config)
     except msgspec.ValidationError as error:
         raise _named(str(error)) from None
     return config

@@ -6,7 +6,6 @@ line; what title and body already say, what is empty and what is nested is left 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -18,6 +17,8 @@ MAX_VALUE_CHARS = 120
 
 #: Told elsewhere: every transport shows the streamer and the time in a place of their own.
 _TOLD_ELSEWHERE = frozenset({"streamer_id", "streamer_name", "timestamp"})
+#: No count of anything; nor is what is not a number.
+_TOO_LARGE = 2**63
 _BYTE_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
@@ -63,7 +64,7 @@ def _readable(name: str, value: Any) -> tuple[str, str]:
         return name, "yes" if value else "no"
     if isinstance(value, str):
         return name, value
-    if not isinstance(value, int | float) or not math.isfinite(value) or abs(value) >= 2**63:
+    if not isinstance(value, int | float) or not abs(value) < _TOO_LARGE:
         return name, ""
     for ending, with_unit in _UNITS.items():
         if name.endswith(ending):

@@ -16,7 +16,7 @@ import contextlib
 import smtplib
 import socket
 import ssl
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.mail import EmailMessage
@@ -126,6 +126,10 @@ class MailServer(EmailBackend):
         """End the connection politely where that is possible; never raises."""
         with contextlib.suppress(OSError):
             super().close()
+
+    def __enter__(self) -> Self:
+        # Django's own opens here, where a failure would be nobody's verdict.
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -42,7 +42,7 @@ class DiscordConfig(Config):
         setting(
             "Discord's address of the webhook. For a thread, add ?thread_id= and its id.",
             secret=True,
-            pattern=r"^https?://[^/?#@\s]+/[^#\s]+$",
+            pattern=r"^https?://(?!.*[#@])[!-~]+/[!-~]+$",
             max_length=2000,
             example="https://discord.com/api/webhooks/100000000000000000/example-token",
         ),

@@ -26,6 +26,8 @@ from channels_app.redaction import without_secrets
 from channels_app.smtp import MailServer
 
 SUBJECT_CHARS = 200
+#: A header without spaces cannot be folded, and a line of SMTP has at most 998 characters.
+EVENT_TYPE_CHARS = 100
 MAX_FACTS = 12
 
 #: After this time no further mail of a batch is begun: a batch that is given up on while it is still
@@ -128,7 +130,7 @@ def _tell(message: Message, config: EmailConfig, server: MailServer) -> Verdict:
 def mail_of(message: Message, config: EmailConfig, recipients: Sequence[str]) -> EmailMessage:
     """The mail that tells `message`: the same, with the same Message-ID, however often it is tried."""
     x_priority, importance, colour = _URGENCY.get(message.priority_label, _URGENCY["normal"])
-    event_type = one_line(message.event_type)
+    event_type = shortened(one_line(message.event_type), EVENT_TYPE_CHARS)
     title = one_line(message.title) or event_type
     told = {
         "title": title,

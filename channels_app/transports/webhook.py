@@ -5,6 +5,7 @@ Source of the headers and of the signed content: the Standard Webhooks specifica
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -16,6 +17,8 @@ from channels_app.base import Config, HttpTransport, Message, Request, json_body
 #: Names that are ours to set. A configured header of the same name would break the signature.
 _OURS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length", "host"})
 
+_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+: [ -~]*")
+
 
 class WebhookConfig(Config):
     url: Annotated[
@@ -23,7 +26,7 @@ class WebhookConfig(Config):
         setting(
             "Where to post.",
             secret=True,
-            pattern="^https?://[^/?#@]+",
+            pattern="^https?://(?![/?#])[!-~]+$",
             max_length=2000,
             example="https://example.org/hooks/belfry",
         ),
@@ -49,17 +52,27 @@ class WebhookConfig(Config):
     ] = {}
 
     def __post_init__(self) -> None:
-        for secret in self.signing_secrets:
-            signing.check_secret(secret)
+        for field, secret in (("secret", self.secret), ("old_secret", self.old_secret)):
+            if secret:
+                _check_secret(field, secret)
         for name, value in self.headers.items():
             if name.lower() in _OURS:
                 raise ValueError(f"The header {name} is set by Belfry; leave it out of `headers`")
-            if any(character in name + value for character in "\r\n\0"):
-                raise ValueError("Names and values of `headers` are single lines")
+            if not _HEADER.fullmatch(f"{name}: {value}"):
+                raise ValueError(
+                    "Names and values of headers are single lines of ASCII, names without spaces, in `headers`"
+                )
 
     @property
     def signing_secrets(self) -> tuple[str, ...]:
         return tuple(secret for secret in (self.secret, self.old_secret) if secret)
+
+
+def _check_secret(field: str, secret: str) -> None:
+    try:
+        signing.check_secret(secret)
+    except ValueError as error:
+        raise ValueError(f"{error} Look at `{field}`") from None
 
 
 class WebhookBody(msgspec.Struct):
