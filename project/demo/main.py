@@ -17,6 +17,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import requests
+
+from project.demo.client import Refused
 from project.demo.performance import Performance
 from project.demo.screen import Screen
 from project.embedded.home import Home
@@ -39,11 +42,16 @@ def main(arguments: Sequence[str]) -> int:
     """Run the demo. Returns the exit code. Raises `InUse`, `StartFailed`."""
     options = _parser().parse_args(arguments)
     screen = Screen(sys.stderr if options.json else sys.stdout)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
         return _run(options, screen)
-    screen.say("interrupted")
-    return 128 + signal.SIGINT
+    except KeyboardInterrupt:
+        screen.say("interrupted; everything is stopped")
+        return 128 + signal.SIGINT
+    except (Refused, requests.RequestException) as error:
+        screen.say(f"The demo got no further: {error}")
+        return 1
 
 
 def _run(options: argparse.Namespace, screen: Screen) -> int:
