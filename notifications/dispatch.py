@@ -35,9 +35,6 @@ from notifications.retry import Schedule
 from notifications.rulebook import ChannelInUse, Rulebook
 from notifications.states import State
 
-#: A rate-limited channel that does not say how long waits this long.
-DEFAULT_PAUSE_S = 5.0
-
 #: A delivery whose channel cannot be used as it is configured looks again after this time.
 MISCONFIGURED_PAUSE_S = 60.0
 
@@ -75,14 +72,11 @@ def guard(rows: Iterable[Any], book: Rulebook, now: datetime) -> Guarded:
             results += [_wait(row, now + timedelta(seconds=pause_s), now, code, text) for row in group]
         else:
             usable.append((channel, group))
-    passes = gates.ask([(channel, len(group)) for channel, group in usable], now)
     ready = []
-    for channel, group in usable:
-        granted = passes[channel.id]
-        if granted.count:
-            ready.append((channel, group[: granted.count]))
-        for place, row in enumerate(group[granted.count :]):
-            results.append(_wait(row, granted.turn(place), now, granted.code, granted.text))
+    for (channel, _), passes in zip(usable, gates.ask(usable, now), strict=True):
+        if passes.rows:
+            ready.append((channel, passes.rows))
+        results += [_wait(wait.row, wait.until, now, wait.code, wait.text) for wait in passes.waits]
     return Guarded(ready, results)
 
 
@@ -106,8 +100,8 @@ def conclude(tried: Tried, declared: Schedule, now: datetime, draw: float) -> Re
     if verdict.outcome is Outcome.OK:
         return _result(tried, State.DELIVERED, now)
     if verdict.outcome is Outcome.RATE_LIMITED:
-        pause = timedelta(seconds=(verdict.retry_after_s or DEFAULT_PAUSE_S) * (1 + draw / 10))
-        return _result(tried, State.SCHEDULED, now + pause, "rate_limited", "The channel asked us to slow down.")
+        pause = timedelta(seconds=(verdict.retry_after_s or gates.DEFAULT_PAUSE_S) * (1 + draw / 10))
+        return _result(tried, State.SCHEDULED, now + pause, gates.PAUSE, "The channel asked us to slow down.")
     if verdict.outcome in (Outcome.PERMANENT, Outcome.GONE):
         return _result(tried, State.DEAD, now, verdict.outcome.value, verdict.detail)
     if verdict.outcome is Outcome.UNKNOWN and not channel.transport.retries_unknown:
@@ -144,7 +138,7 @@ def settle(results: Sequence[Result], tried: Sequence[Tried], now: datetime) -> 
     late = len(results) - len(written)
     if late:
         _log.warning("results_fenced_off", count=late)
-    gates.observe(tried, now)
+    gates.observe(tried)
     return written
 
 

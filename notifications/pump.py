@@ -236,6 +236,9 @@ class Pump:
         guarded = dispatch.guard(rows, rulebook.at(rows[0].rules), now)
         held, buried = dispatch.prepare(guarded.ready, now)
         self._hands.unsent.extend([*guarded.results, *buried])
+        passing = {channel.id for channel, _ in guarded.ready}
+        for channel_id in {row.channel_id for row in rows}:
+            self._slots.gated(channel_id, passes=channel_id in passing)
         for one in held:
             self._slots.claimed(one)
         self._hands.ready.extend(held)

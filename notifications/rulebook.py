@@ -14,7 +14,9 @@ from django.conf import settings
 
 from channels_app import registry
 from channels_app.base import Config
+from channels_app.breaker import BreakerSettings
 from channels_app.models import Channel
+from channels_app.ratelimit import Limit
 from channels_app.registry import AnyTransport
 from notifications.models import Policy, RulesVersion
 from notifications.policy import Candidate, Effective, Rules, Scope, resolve
@@ -41,6 +43,29 @@ class ChannelInUse:
     def timeout_s(self) -> float:
         """How long one try may take."""
         return float(self.row.timeout_s or settings.BELFRY_HTTP_TIMEOUT_S)
+
+    @cached_property
+    def breaker_settings(self) -> BreakerSettings:
+        """When its breaker opens and for how long: the row's own values, else the usual ones."""
+        row, usual = self.row, BreakerSettings()
+        cooldown_s = row.breaker_cooldown_s or usual.cooldown_s
+        return BreakerSettings(
+            consecutive_failures=row.breaker_consecutive_failures or usual.consecutive_failures,
+            failure_rate=row.breaker_failure_rate or usual.failure_rate,
+            min_calls=row.breaker_min_calls or usual.min_calls,
+            window_s=row.breaker_window_s or usual.window_s,
+            cooldown_s=cooldown_s,
+            longest_cooldown_s=max(cooldown_s, usual.longest_cooldown_s),
+            probe_s=max(usual.probe_s, 2 * self.timeout_s),
+        )
+
+    @cached_property
+    def limit(self) -> Limit | None:
+        """How fast it may be sent to, where it says so."""
+        rate_per_s = self.row.rate_per_s
+        if not rate_per_s:
+            return None
+        return Limit(rate_per_s, float(self.row.rate_burst or max(1.0, rate_per_s)))
 
     @cached_property
     def candidate(self) -> Candidate:

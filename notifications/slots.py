@@ -22,6 +22,9 @@ FIRST_WINDOW = 10
 AHEAD = 4
 
 
+#: Claimed at once of a channel whose deliveries are all held back, so that its backlog is soon aside.
+GATED_ROOM = 1000
+
 #: So many channels are told apart in a claim; of more, only those with something in hand.
 LATELY = 100
 
@@ -52,6 +55,8 @@ class Slots:
         self._channels: dict[int, _Channel] = {}
         #: Those that had something in hand lately: few of many.
         self._lately: dict[int, _Channel] = {}
+        #: Those whose deliveries the gates hold back: claimed in bulk, to be put aside.
+        self._gated: set[int] = set()
 
     @property
     def usual_room(self) -> int:
@@ -62,7 +67,15 @@ class Slots:
         """What may be claimed of each channel that had something in hand lately."""
         if len(self._lately) > LATELY:
             self._lately = {pk: channel for pk, channel in list(self._lately.items()) if not channel.is_idle}
-        return {pk: channel.room for pk, channel in list(self._lately.items())}
+        rooms = {pk: channel.room for pk, channel in list(self._lately.items())}
+        return rooms | dict.fromkeys(self._gated, GATED_ROOM)
+
+    def gated(self, channel_id: int, *, passes: bool) -> None:
+        """Whether the gates let anything of the channel pass at the last claim."""
+        if passes:
+            self._gated.discard(channel_id)
+        else:
+            self._gated.add(channel_id)
 
     def claimed(self, one: Held) -> None:
         """It was claimed and will be started."""
