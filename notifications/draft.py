@@ -56,18 +56,22 @@ def problems(draft: Draft, now: datetime) -> Iterator[tuple[str, str]]:
             priority.parse(draft.priority)
         except priority.NotAPriority as error:
             yield "priority", str(error)
-    for name, moment in (("scheduled_at", draft.scheduled_at), ("expires_at", draft.expires_at)):
-        if moment is not None and not 1 < moment.year < 9999:
-            # In UTC it could lie in a year that PostgreSQL knows and Python does not: nobody could read the row.
-            yield name, "Its year is not one from 2 to 9998."
-    if draft.expires_at is not None and draft.expires_at <= now:
-        yield "expires_at", "It lies in the past."
-    if draft.expires_at is not None and draft.scheduled_at is not None and draft.expires_at <= draft.scheduled_at:
-        yield "expires_at", "It lies before scheduled_at, so that it could never be told."
+    yield from _problems_of_times(draft.scheduled_at, draft.expires_at, now)
     for name in ("title", "body", "event_type", "streamer", "idempotency_key"):
         if "\0" in (getattr(draft, name) or ""):
             yield name, "The character NUL cannot be stored."
-    for recipient in draft.recipients:
-        if "\0" in recipient or "\x1f" in recipient:
-            yield "recipients", "Control characters cannot stand in a recipient's key."
-            break
+    if any("\0" in recipient or "\x1f" in recipient for recipient in draft.recipients):
+        yield "recipients", "Control characters cannot stand in a recipient's key."
+
+
+def _problems_of_times(
+    scheduled_at: datetime | None, expires_at: datetime | None, now: datetime
+) -> Iterator[tuple[str, str]]:
+    for name, moment in (("scheduled_at", scheduled_at), ("expires_at", expires_at)):
+        if moment is not None and not 1 < moment.year < 9999:
+            # In UTC it could lie in a year that PostgreSQL knows and Python does not: nobody could read the row.
+            yield name, "Its year is not one from 2 to 9998."
+    if expires_at is not None and expires_at <= now:
+        yield "expires_at", "It lies in the past."
+    if expires_at is not None and scheduled_at is not None and expires_at <= scheduled_at:
+        yield "expires_at", "It lies before scheduled_at, so that it could never be told."

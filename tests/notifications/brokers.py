@@ -39,9 +39,9 @@ def frozen_broker() -> Iterator[socket.socket]:
 
 
 def _use(url: str) -> None:
-    current_app.conf.broker_write_url = url
+    current_app.conf.update(broker_write_url=url)
     # Connections and producers are kept by the app, and so is the bell that may hang on one of them.
-    current_app.amqp._producer_pool = None
+    current_app.amqp.__dict__["_producer_pool"] = None
     wake._bells.clear()
 
 

@@ -159,7 +159,7 @@ def many_deliveries(channels: Sequence[Channel], each: int, **fields: Any) -> No
 
 def row_of(delivery: Delivery) -> dict[str, Any]:
     """All columns of a delivery as they stand now: equal before and after where nothing may change."""
-    return Delivery.objects.values().get(pk=delivery.pk)
+    return dict(Delivery.objects.values().get(pk=delivery.pk))
 
 
 def states(channel: Channel | None = None) -> Counter[str]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ def refused(*drafts: Draft, producer: ApiKey | None = None, bulk: bool = False) 
     """The fields that are named; nothing was written."""
     with pytest.raises(Refused) as caught:
         accepted(*drafts, producer=producer, bulk=bulk)
-    assert all(text.endswith(".") or text.endswith("streamers.") for _, text in caught.value.problems)
+    assert all(text.endswith(".") for _, text in caught.value.problems)
     assert not Notification.objects.exists()
     return [field for field, _ in caught.value.problems]
 
@@ -224,20 +225,20 @@ class TestManyAtOnce:
                 return False
             return True
 
-        results = at_once(*[lambda title=str(n): attempt(title) for n in range(8)])  # type: ignore[misc]
+        results = at_once(*[partial(attempt, str(n)) for n in range(8)])
         assert sum(results) == 1
         assert Notification.objects.count() == 1
 
     def test_bulks_that_share_keys_in_opposite_orders_do_not_lock_each_other_out(self) -> None:
         drafts = [a_draft(idempotency_key=str(n)) for n in range(1000)]
-        answers = at_once(*[lambda d=d: accepted(*d) for d in (drafts, drafts[::-1]) * 2])  # type: ignore[misc]
+        answers = at_once(*[partial(accepted, *order) for order in (drafts, drafts[::-1]) * 2])
         assert Notification.objects.count() == 1000
         assert {one.id for one in answers[0]} == {one.id for one in answers[1]}
 
     def test_what_is_rolled_back_was_never_accepted(self) -> None:
-        with pytest.raises(RuntimeError), transaction.atomic():
+        with transaction.atomic():
             accepted(a_draft())
-            raise RuntimeError
+            transaction.set_rollback(True)
         assert not Notification.objects.exists()
         assert route() == 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db.models import Field
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -109,4 +110,6 @@ def test_the_channels_help_texts_tell_the_declared_schedule() -> None:
         "retry_window_s": f"Empty: {declared.window_s / 86400:.0f} days.",
     }
     for name, text in told.items():
-        assert Channel._meta.get_field(name).help_text.endswith(text)
+        field = Channel._meta.get_field(name)
+        assert isinstance(field, Field)
+        assert field.help_text.endswith(text)
