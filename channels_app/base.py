@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Generic, TypeVar
@@ -60,8 +59,7 @@ def secret_fields(config: type[Config]) -> frozenset[str]:
 _SECRET_FIELDS: dict[type[Config], frozenset[str]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What is to be told, ready for any transport: texts are rendered, nothing is left to look up."""
 
     #: The same over all tries and replays of a delivery; receivers tell duplicates by it.
@@ -82,18 +80,19 @@ class Message:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, gc=False):
     """One HTTP request, built by a transport and sent by the engine. `repr` hides what may be secret."""
 
-    url: str = field(repr=False)
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
     method: str = "POST"
 
+    def __repr__(self) -> str:
+        return f"Request(method={self.method!r})"
 
-@dataclass(frozen=True, slots=True)
-class Response:
+
+class Response(msgspec.Struct, frozen=True, gc=False):
     """What came back: `body` is cut at the size the HTTP seam allows, `truncated` says whether it was.
 
     Header names are in lower case.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from channels_app.base import Message
+from channels_app.payload import Payload
 from notifications import catalogue, priority
 from notifications.models.delivery import idempotency_id
 
 
 def message_of(row: Any) -> Message:
     """The message of a row of `transitions.claim`. Texts that the producer left out come from the catalogue."""
-    data: dict[str, Any] = _decode(row.data)
+    data = Payload(row.data)
     title, body = row.title, row.body
     if not title:
         title, usual_body = catalogue.texts(row.event_type, _fields(row, data))
@@ -35,10 +34,7 @@ def message_of(row: Any) -> Message:
     )
 
 
-def _fields(row: Any, data: dict[str, Any]) -> dict[str, Any]:
+def _fields(row: Any, data: Payload) -> dict[str, Any]:
     """What default texts may name: the producer's data first, then what Belfry knows of the streamer."""
     known = {"streamer_name": row.streamer_name, "platform": row.platform}
     return {**{name: value for name, value in known.items() if value}, **data}
-
-
-_decode = msgspec.json.Decoder().decode

@@ -13,6 +13,7 @@ import msgspec
 
 from channels_app import signing
 from channels_app.base import Config, HttpTransport, Message, Request, json_body, setting
+from channels_app.payload import raw
 
 #: Names that are ours to set. A configured header of the same name would break the signature.
 _OURS = frozenset({"webhook-id", "webhook-timestamp", "webhook-signature", "content-type", "content-length", "host"})
@@ -109,7 +110,7 @@ class Webhook(HttpTransport[WebhookConfig]):
                 streamer=message.streamer_key,
                 streamer_name=message.streamer_name,
                 platform=message.platform,
-                data=message.data,
+                data=raw(message.data),
             )
         )
         headers = {**config.headers, "content-type": "application/json", "webhook-id": message.idempotency_id}

@@ -13,7 +13,8 @@ from notifications.models.transitions.guard import guard
 #: What a claimed row brings with it: all that is needed to tell it, so that nothing is read twice.
 _CLAIMED_COLUMNS = """
     d.id, d.notification_id::text AS notification_id, d.channel_id, d.address, d.token, d.attempts,
-    d.first_attempt_at, d.expires_at, d.lane, d.reason_code, n.event_type, n.priority, n.title, n.body, n.data::text AS data, n.accepted_at,
+    d.first_attempt_at, d.expires_at, d.lane, d.reason_code,
+    n.event_type, n.priority, n.title, n.body, n.data::text AS data, n.accepted_at,
     coalesce(s.key, '') AS streamer_key, coalesce(s.name, '') AS streamer_name, coalesce(s.platform, '') AS platform,
     (SELECT number FROM notifications_rulesversion WHERE id = 1) AS rules
 """
