@@ -136,6 +136,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["notifications.api.wire.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["notifications.api.wire.JsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "notifications.api.wire.JsonAlone",
     "DEFAULT_FILTER_BACKENDS": ["notifications.api.filters.StrictFilters"],
     # Closed unless a view says otherwise.
     "DEFAULT_PERMISSION_CLASSES": ["notifications.api.caller.IsOperator"],

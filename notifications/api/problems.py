@@ -30,9 +30,7 @@ KINDS: Mapping[int, str] = {
     403: "not-permitted",
     404: "not-found",
     405: "method-not-allowed",
-    406: "not-acceptable",
     409: "conflict",
-    411: "length-required",
     413: "too-large",
     415: "unsupported-media-type",
     429: "too-many-requests",
@@ -154,6 +152,8 @@ def _below(path: str, name: object) -> str:
 
 
 def _report(exception: Exception, status: int, request: Any) -> None:
-    _log.error("request_failed", status=status, method=request.method, path=request.path, exc_info=exception)
-    if status == 500:
-        got_request_exception.send(sender=None, request=request)
+    if status == 503:  # The engine says enough; a trace for every request would bury it.
+        _log.warning("database_away", method=request.method, path=request.path, error=type(exception).__name__)
+        return
+    _log.error("request_failed", method=request.method, path=request.path, exc_info=exception)
+    got_request_exception.send(sender=None, request=request)

@@ -57,3 +57,8 @@ def test_a_mistake_of_ours_shows_nothing_of_the_inside(producer: APIClient, monk
     assert answer.status_code == 500
     assert fields_of(answer) == []
     assert b"canary" not in answer.content
+
+
+def test_whatever_is_asked_for_is_answered_in_json(producer: APIClient) -> None:
+    answer = producer.get("/api/v1/event-types", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer["content-type"]) == (200, "application/json")
