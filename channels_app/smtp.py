@@ -110,7 +110,7 @@ class MailServer(EmailBackend):
             return self._unreachable
         try:
             self.send_messages([mail])
-        except smtplib.SMTPException as error:
+        except OSError as error:
             return _refused(error, is_in_doubt=session.is_in_doubt)
         return Verdict(Outcome.OK, OK, _not_reached(session.refused))
 
@@ -153,7 +153,13 @@ def _unreachable(error: OSError) -> Verdict:
         return _faulty("The mail server takes no mail from here", error.smtp_code, error.smtp_error)
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return Verdict(Outcome.TRANSIENT, 0, f"The mail server cannot do what the settings ask: {error}")
-    reasons = (reason for kinds, reason in _REASONS.items() if isinstance(error, kinds))
+    return _no_answer(error)
+
+
+def _no_answer(error: OSError) -> Verdict:
+    # smtplib says of every failure within a connection that it was disconnected; the cause is behind it.
+    cause = error.__context__ if isinstance(error.__context__, TimeoutError) else error
+    reasons = (reason for kind, reason in _REASONS.items() if isinstance(cause, kind))
     return Verdict(Outcome.TRANSIENT, 0, next(reasons, Reason.UNREACHABLE).explain(0, str(error)))
 
 
@@ -163,10 +169,11 @@ _REASONS: dict[type[OSError], Reason] = {
     TimeoutError: Reason.TIMEOUT,
     ssl.SSLError: Reason.TLS,
     smtplib.SMTPServerDisconnected: Reason.RESET,
+    ConnectionResetError: Reason.RESET,
 }
 
 
-def _refused(error: smtplib.SMTPException, *, is_in_doubt: bool) -> Verdict:
+def _refused(error: OSError, *, is_in_doubt: bool) -> Verdict:
     """A mail was offered and not taken, or nobody knows."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         replies = sorted(error.recipients.values())
@@ -178,7 +185,7 @@ def _refused(error: smtplib.SMTPException, *, is_in_doubt: bool) -> Verdict:
         return Verdict(Outcome.UNKNOWN, 0, "The connection ended after the whole mail was sent; it may have arrived.")
     if isinstance(error, smtplib.SMTPNotSupportedError):
         return Verdict(Outcome.PERMANENT, 0, f"The mail server cannot take it: {error}")
-    return Verdict(Outcome.TRANSIENT, 0, Reason.RESET.explain(0, ""))
+    return _no_answer(error)
 
 
 def _outcome(code: int) -> Outcome:

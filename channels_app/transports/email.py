@@ -123,7 +123,7 @@ def _tell(message: Message, config: EmailConfig, server: MailServer) -> Verdict:
         return Verdict(Outcome.PERMANENT, 0, "There is no address that this mail could go to.")
     try:
         return server.deliver(mail_of(message, config, recipients))
-    except ValueError as error:  # A header or a text that no mail can hold.
+    except (ValueError, RecursionError) as error:  # A header, a text or data that no mail can hold.
         return Verdict(Outcome.PERMANENT, 0, f"The mail cannot be written ({type(error).__name__}).")
 
 

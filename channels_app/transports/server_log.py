@@ -62,7 +62,7 @@ def line_of(message: Message, level: int) -> str:
         "streamer": cleaned(message.streamer_key),
         "platform": cleaned(message.platform),
         "id": message.idempotency_id,
-        "data": message.data,
+        "data": dict(message.data),
     }
     shown = (f"{key}={_json(value)}" for key, value in pairs.items() if value not in ("", {}))
     return _on_one_line(f"{PREFIX} {' '.join(shown)}")

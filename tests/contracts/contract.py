@@ -88,12 +88,9 @@ def no_representation_of_its_settings_shows_a_secret(transport: AnyTransport) ->
 
 def it_reads_no_clock(transport: AnyTransport) -> None:
     tree = ast.parse(Path(inspect.getfile(type(transport))).read_text())
-    calls = [node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_method(node.func)]
-    assert not _CLOCKS & set(calls), "the time is given as `now`"
-
-
-def _is_method(function: ast.expr) -> bool:
-    return isinstance(function, ast.Attribute)
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {function.attr for function in called if isinstance(function, ast.Attribute)}
+    assert not _CLOCKS & names, "the time is given as `now`"
 
 
 # --- Transports of requests.

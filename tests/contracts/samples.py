@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from channels_app import configuration
 from channels_app.base import BlockingTransport, Config, Message, secret_fields
@@ -52,15 +51,15 @@ def _texts(value: Any) -> list[str]:
 
 def message(**changes: Any) -> Message:
     """An ordinary message."""
-    usual = Message(
-        idempotency_id="msg_01957bd5e9d27a4c8b3f0e6d1a2b3c4d_42",
-        notification_id="01957bd5-e9d2-7a4c-8b3f-0e6d1a2b3c4d",
-        event_type="download_completed",
-        priority=5,
-        priority_label="normal",
-        title="Recorded The Velvet Walrus Hour",
-        body="It went well.",
-        data={
+    usual: dict[str, Any] = {
+        "idempotency_id": "msg_01957bd5e9d27a4c8b3f0e6d1a2b3c4d_42",
+        "notification_id": "01957bd5-e9d2-7a4c-8b3f-0e6d1a2b3c4d",
+        "event_type": "download_completed",
+        "priority": 5,
+        "priority_label": "normal",
+        "title": "Recorded The Velvet Walrus Hour",
+        "body": "It went well.",
+        "data": {
             "streamer_id": "UC-vw-7F3kQ2",
             "streamer_name": "The Velvet Walrus Hour",
             "session_id": "walrus-1",
@@ -69,12 +68,12 @@ def message(**changes: Any) -> Message:
             "nested": {"codec": "av1"},
             "timestamp": "2026-03-14T21:09:00Z",
         },
-        accepted_at=NOW,
-        streamer_key="velvet-walrus",
-        streamer_name="The Velvet Walrus Hour",
-        platform="youtube",
-    )
-    return replace(usual, **changes)
+        "accepted_at": NOW,
+        "streamer_key": "velvet-walrus",
+        "streamer_name": "The Velvet Walrus Hour",
+        "platform": "youtube",
+    }
+    return Message(**{**usual, **changes})
 
 
 def _everywhere(text: str, **more: Any) -> Message:

@@ -6,7 +6,7 @@ import email
 from email.message import EmailMessage
 from email.policy import default
 from html.parser import HTMLParser
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from pytest_django import Settings
@@ -34,7 +34,7 @@ def numbered(count: int, **changes: Any) -> list[Message]:
 
 
 def parsed(seen: Received) -> EmailMessage:
-    return cast("EmailMessage", email.message_from_bytes(seen.body, policy=default))
+    return email.message_from_bytes(seen.body, policy=default)
 
 
 def part_of(mail: EmailMessage, kind: str) -> str:
@@ -46,8 +46,7 @@ def part_of(mail: EmailMessage, kind: str) -> str:
 def mail_for(one: Message, **settings: Any) -> EmailMessage:
     """The mail as a program of the recipient reads it."""
     config = EmailConfig(host="h", from_address=FROM, to=["crew@example.org"], **settings)
-    raw = mail_of(one, config, config.to).message().as_bytes(linesep="\r\n")
-    return cast("EmailMessage", email.message_from_bytes(raw, policy=default))
+    return email.message_from_bytes(mail_of(one, config, config.to).message().as_bytes(), policy=default)
 
 
 # --- What is sent.
@@ -239,3 +238,14 @@ def test_what_an_address_is() -> None:
         assert is_address(good), good
     for bad in ("", "a", "a@", "@b", "a@b c", "a@example.org b", "a@example.org, b@example.org", "a\n<a@example.org>"):
         assert not is_address(bad), bad
+
+
+def test_what_a_slow_server_does_not_get_in_time_waits_and_is_not_a_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("channels_app.transports.email.PATIENCE_S", 0.2)
+    world.behave("mail", "delay_ms=250")
+    verdicts = tell("email", settings_for(world, "slow@example.org"), *numbered(3))
+    world.behave("mail", "sink")
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.OK, Outcome.RATE_LIMITED, Outcome.RATE_LIMITED]
+    assert len(world.seen("mail/slow@example.org")) == 1
