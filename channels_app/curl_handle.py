@@ -235,7 +235,6 @@ def _fixed_options(ca_file: str) -> dict[int, Any]:
         pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
         pycurl.FOLLOWLOCATION: 0,
         pycurl.PROXY: "",  # the empty text also switches off the proxies of the environment
-        pycurl.NOPROXY: "*",
         pycurl.NETRC: pycurl.NETRC_IGNORED,
         pycurl.HTTP_VERSION: pycurl.CURL_HTTP_VERSION_1_1,
         pycurl.HTTP_CONTENT_DECODING: 0,

@@ -129,6 +129,7 @@ class Exchanges(Generic[Tag]):
     def _give_back(self, curl: Any, code: int, text: str) -> Ended:
         handle: CurlHandle = curl.handle
         end = handle.end(code, text)
+        handle.tag = None
         self._multi.remove_handle(curl)
         self._pool.append(handle)
         return end

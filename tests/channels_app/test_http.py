@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -264,6 +266,51 @@ def test_closing_with_requests_in_flight_is_quiet() -> None:
         exchanges.start(0, post(server.url), timeout_s=5)
         exchanges.poll(0.1)
         exchanges.close()
+
+
+def test_a_connection_that_ends_between_requests_costs_no_time(exchanges: Exchanges[int]) -> None:
+    def answer_once(visit: Visit) -> None:
+        visit.request()
+        visit.answer(OK)
+
+    with far_end(answer_once) as server:
+        exchanges.start(1, post(server.url), timeout_s=5)
+        all_ends(exchanges)
+        before_s = time.thread_time()
+        exchanges.poll(0.5)
+        assert time.thread_time() - before_s < 0.1
+
+
+def test_nothing_of_a_request_that_ended_is_kept(exchanges: Exchanges[int]) -> None:
+    with far_end(always(OK)) as server:
+        for number in range(3):
+            exchanges.start(number, post(server.url), timeout_s=5)
+            all_ends(exchanges)
+    [handle] = exchanges._pool
+    assert (handle.tag, handle._lines, handle._chunks, handle._body_bytes) == (None, [], [], 0)
+
+
+FORK = """
+import os, sys
+from channels_app.http import AllowedNetworks, Request, Rules, exchange
+
+def send():
+    rules = Rules(allowed=AllowedNetworks.of(["127.0.0.0/8"]))
+    return exchange(Request(sys.argv[1], b"", {}), timeout_s=5, rules=rules).status
+
+assert send() == 200
+child = os.fork()
+if child == 0:
+    os._exit(0 if send() == 200 else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert send() == 200
+"""
+
+
+def test_a_forked_child_leaves_its_parents_connections_alone() -> None:
+    with far_end(always(OK)) as server:
+        subprocess.run([sys.executable, "-c", FORK, server.url], check=True, timeout=30)
+        assert len(server.visits) == 2
 
 
 def test_an_interrupted_exchange_does_not_answer_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
