@@ -40,7 +40,7 @@ class UseFilter(admin.SimpleListFilter):
 @admin.register(ApiKey)
 class ApiKeyAdmin(Page[ApiKey]):
     change_form_template = "admin/belfry/api_key.html"
-    list_display = ("name", "beginning", "role", "speaks_for", "use", "issued")
+    list_display = ("name", "beginning", "role_shown", "speaks_for", "use", "issued")
     list_filter = (UseFilter, "role")
     list_select_related = ("streamer",)
     search_fields = ("name", "shown", "streamer__key", "streamer__name")
@@ -64,6 +64,10 @@ class ApiKeyAdmin(Page[ApiKey]):
     @admin.display(description="Begins with")
     def beginning(self, key: ApiKey) -> str:
         return f"{key.shown}…"
+
+    @admin.display(description="Role", ordering="role")
+    def role_shown(self, key: ApiKey) -> str:
+        return key.role
 
     @admin.display(description="Speaks for", ordering="streamer__key")
     def speaks_for(self, key: ApiKey) -> str:

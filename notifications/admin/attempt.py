@@ -15,12 +15,12 @@ from notifications.models import Attempt
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyPage[Attempt]):
-    list_display = ("began", "came_to", "code", "took", "said", "channel", "delivery_link")
+    list_display = ("began", "came_to", "took", "said", "channel", "delivery_link")
     list_filter = ("outcome", ChannelOfDeliveryFilter)
     list_select_related = ("delivery__channel", "delivery__notification")
     ordering = ("-id",)
     empty_text = "Nothing has been tried that fits. A worker makes an attempt when a delivery is due."
-    fields = ("began", "came_to", "code", "took", "detail", "channel", "delivery_link")
+    fields = ("began", "came_to", "took", "detail", "channel", "delivery_link")
     readonly_fields = fields
 
     @admin.display(description="Began (UTC)", ordering="id")
@@ -29,7 +29,7 @@ class AttemptAdmin(ReadOnlyPage[Attempt]):
 
     @admin.display(description="Outcome", ordering="outcome")
     def came_to(self, attempt: Attempt) -> SafeString:
-        return badges.badge(attempt.outcome)
+        return badges.badge(attempt.outcome, f"{attempt.outcome} {attempt.code or ''}".replace("_", " ").strip())
 
     @admin.display(description="Took", ordering="duration_ms")
     def took(self, attempt: Attempt) -> str:

@@ -27,6 +27,7 @@ PREFIX = "config_"
 CLEAR = "__clear"
 
 
+_ACRONYMS = frozenset({"api", "http", "id", "smtp", "tls", "url"})
 _LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
 
 
@@ -46,6 +47,8 @@ class ConfigField:
     help_text: str
     secret: bool
     required: bool
+    #: Whether None may be said, which an empty field then does.
+    nullable: bool
     #: JSON-ready; None where there is none.
     default: Any
     example: Any
@@ -60,7 +63,9 @@ class ConfigField:
 
     @property
     def label(self) -> str:
-        return self.name.replace("_", " ").capitalize()
+        words = (word.upper() if word in _ACRONYMS else word for word in self.name.split("_"))
+        text = " ".join(words)
+        return text[:1].upper() + text[1:]
 
 
 def fields_of(config: type[Config]) -> list[ConfigField]:
@@ -77,6 +82,7 @@ def _read(field: inspect.Field) -> ConfigField:
         help_text=schema.get("description", ""),
         secret=bool(((meta.extra if meta else None) or {}).get("secret")),
         required=field.required,
+        nullable=_is_nullable(field.type),
         default=_default(field),
         example=(schema.get("examples") or [None])[0],
     )
@@ -86,6 +92,12 @@ def _default(field: inspect.Field) -> Any:
     if field.default_factory is not msgspec.NODEFAULT:
         return msgspec.to_builtins(field.default_factory())
     return None if field.default is msgspec.NODEFAULT else msgspec.to_builtins(field.default)
+
+
+def _is_nullable(kind: inspect.Type) -> bool:
+    while isinstance(kind, inspect.Metadata):
+        kind = kind.type
+    return isinstance(kind, inspect.UnionType) and any(isinstance(one, inspect.NoneType) for one in kind.types)
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:
@@ -166,13 +178,14 @@ class WriteOnlyText(forms.Textarea):
 
 def form_field(field: ConfigField, *, is_set: bool) -> forms.Field:
     """The form field; `is_set`: it is a secret that the channel already has."""
-    required = field.required and not is_set
+    # An empty list or mapping may be meant; the transport says whether it will do.
+    required = field.required and not is_set and not isinstance(field.type, (*_LISTS, inspect.DictType))
     made = _by_type(field, required)
     made.label, made.help_text = field.label, _help(field, is_set)
     hint = f"{MASK} (set: leave empty to keep it)" if is_set else _hint(field)
     if field.secret:
         made.widget = _hidden(made)
-    if isinstance(made.widget, forms.Textarea | forms.TextInput):
+    if isinstance(made.widget, forms.Textarea | forms.TextInput | forms.PasswordInput):
         made.widget.attrs.update({"placeholder": hint, "class": "vTextField"})
     return made
 
@@ -262,4 +275,7 @@ def taken(field: ConfigField, cleaned: Mapping[str, Any]) -> Any:
         return bool(value)
     if value not in (None, "", [], {}):
         return value
-    return field.default if cleaned.get(field.clear_name) else UNSET
+    if field.secret:
+        return field.default if cleaned.get(field.clear_name) else UNSET
+    # Nothing was written where something could be: that is said too, unless it would be None.
+    return UNSET if value is None or field.nullable else value

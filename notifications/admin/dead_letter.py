@@ -56,7 +56,7 @@ class DecisionFilter(admin.SimpleListFilter):
 class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
     change_list_template = "admin/belfry/dead_letters.html"
     change_form_template = "admin/belfry/dead_letter.html"
-    list_display = ("about", "channel_shown", "came_to", "code", "said", "attempts", "decision", "buried")
+    list_display = ("about", "channel_shown", "came_to", "said", "decision", "buried")
     list_filter = (DecisionFilter, "outcome", ChannelFilter)
     list_select_related = ("delivery__notification", "channel")
     date_hierarchy = "buried_at"
@@ -70,7 +70,6 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
         "delivery_link",
         "channel_shown",
         "came_to",
-        "code",
         "detail",
         "attempts",
         "buried",
@@ -95,7 +94,7 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
 
     @admin.display(description="Cause", ordering="outcome")
     def came_to(self, letter: DeadLetter) -> SafeString:
-        return badges.badge(letter.outcome)
+        return badges.badge(letter.outcome, f"{letter.outcome} {letter.code or ''}".replace("_", " ").strip())
 
     @admin.display(description="Answer")
     def said(self, letter: DeadLetter) -> str:

@@ -21,8 +21,8 @@ from notifications.states import OPEN, State
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyPage[Delivery]):
     change_form_template = "admin/belfry/delivery.html"
-    list_display = ("of", "to", "state_shown", "why", "attempts", "moves", "created")
-    list_filter = (StateFilter, ChannelFilter, PriorityFilter, "lane")
+    list_display = ("of", "to", "state_shown", "told_why", "attempts", "moves")
+    list_filter = (StateFilter, ChannelFilter, PriorityFilter)
     list_select_related = ("notification", "channel")
     search_fields = ("address", "reason_code")
     search_help_text = "Number of a delivery, id of a notification or message, address, or the code of a reason."
@@ -72,16 +72,16 @@ class DeliveryAdmin(ReadOnlyPage[Delivery]):
         return badges.badge(delivery.state)
 
     @admin.display(description="Why")
+    def told_why(self, delivery: Delivery) -> str:
+        return delivery.reason
+
+    @admin.display(description="Why")
     def why(self, delivery: Delivery) -> str:
         return timeline.standing(delivery)
 
     @admin.display(description="Ended, or moves on (UTC)")
     def moves(self, delivery: Delivery) -> SafeString:
         return badges.moment(delivery.due_at if State(delivery.state) in OPEN else delivery.settled_at)
-
-    @admin.display(description="Made (UTC)", ordering="id")
-    def created(self, delivery: Delivery) -> SafeString:
-        return badges.moment(delivery.created_at)
 
     @admin.display(description="Notification")
     def notification_link(self, delivery: Delivery) -> SafeString:

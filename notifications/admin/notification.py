@@ -54,10 +54,20 @@ def _any(*states: State) -> Exists:
     return Exists(Delivery.objects.filter(notification=OuterRef("pk"), state__in=states))
 
 
+#: Field of the page → column: shown where the column holds something.
+_WHERE_SET = {
+    "streamer": "streamer_id",
+    "recipients": "recipients",
+    "scheduled": "scheduled_at",
+    "expires": "expires_at",
+    "withdrawn": "withdrawn_at",
+}
+
+
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyPage[Notification]):
     change_form_template = "admin/belfry/notification.html"
-    list_display = ("subject", "event_type", "urgency", "about", "standing", "counts", "accepted")
+    list_display = ("subject", "urgency", "about", "standing", "counts", "accepted")
     list_filter = (AcceptedFilter, StandingFilter, PriorityFilter)
     list_select_related = ("streamer",)
     search_fields = ("title", "event_type", "idempotency_key", "streamer__key", "streamer__name")
@@ -65,15 +75,15 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
     ordering = ("-id",)
     actions = ("withdraw",)
     empty_text = "Nothing has been accepted that fits. Programs send to POST /api/v1/notifications with an API key."
-    fieldsets = (
-        (None, {"fields": ("title", "body", "event_type", "urgency", "streamer", "recipients")}),
-        ("Times", {"fields": ("accepted", "scheduled", "expires", "withdrawn")}),
-        (
-            "From the producer",
-            {"fields": ("id", "producer", "idempotency_key", "data_shown"), "classes": ("collapse",)},
-        ),
-    )
     readonly_fields = ("urgency", "accepted", "scheduled", "expires", "withdrawn", "data_shown")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Notification | None = None) -> Any:
+        said = [field for field, column in _WHERE_SET.items() if obj is not None and getattr(obj, column)]
+        data = ("id", "producer", "idempotency_key", "data_shown")
+        return [
+            ("As it was accepted", {"fields": ("event_type", "urgency", "accepted", *said)}),
+            ("Data", {"fields": data, "classes": ("collapse",)}),
+        ]
 
     def complete(self, rows: Sequence[Notification]) -> None:
         ids = [row.pk for row in rows]
@@ -96,8 +106,9 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
             return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="Notification", ordering="title")
-    def subject(self, notification: Notification) -> str:
-        return notification.title or notification.event_type
+    def subject(self, notification: Notification) -> SafeString:
+        title, event_type = notification.title or notification.event_type, notification.event_type
+        return format_html('{}<br><small class="bf-said">{}</small>', title, event_type)
 
     @admin.display(description="Priority", ordering="priority")
     def urgency(self, notification: Notification) -> SafeString:
@@ -112,10 +123,11 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
         return badges.badge(notification.state)
 
     @admin.display(description="Deliveries")
-    def counts(self, notification: Notification) -> SafeString | str:
+    def counts(self, notification: Notification) -> SafeString:
         by_state: dict[str, int] = vars(notification).get("by_state", {})
         if not by_state:
-            return notification.routing_note or ("not routed yet" if notification.routed_at is None else "none")
+            word = "none" if notification.routed_at else "not routed yet"
+            return format_html('<span title="{}">{}</span>', notification.routing_note, word)
         url = reverse("admin:notifications_delivery_changelist")
         return format_html_join(
             ", ",

@@ -53,7 +53,9 @@ class Page(GenericAdmin[M]):
         return {name: action for name, action in super().get_actions(request).items() if name != "delete_selected"}
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        return super().changelist_view(request, {"empty_text": self.empty_text, **(extra_context or {})})
+        plural = str(self.opts.verbose_name_plural)
+        context = {"title": plural[:1].upper() + plural[1:], "empty_text": self.empty_text, **(extra_context or {})}
+        return super().changelist_view(request, context)
 
     def one(self, request: HttpRequest, object_id: str) -> M:
         """The row of an address. Raises `Http404`."""

@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications import priority
@@ -14,7 +15,11 @@ from notifications.admin.page import Page
 from notifications.admin.policy_form import PolicyForm
 from notifications.models import Policy
 
-_INHERITED = SafeString('<span class="bf-inherits">as the wider policy says</span>')
+
+def _wider(policy: Policy) -> SafeString:
+    """In place of a field that the policy leaves open."""
+    word = "default" if policy.scope == Policy.Kind.GLOBAL else "inherited"
+    return format_html('<span class="bf-inherits">{}</span>', word)
 
 
 @admin.register(Policy)
@@ -65,19 +70,19 @@ class PolicyAdmin(Page[Policy]):
 
     @admin.display(description="Notifications")
     def on(self, policy: Policy) -> SafeString | str:
-        return _INHERITED if policy.enabled is None else ("on" if policy.enabled else "off")
+        return _wider(policy) if policy.enabled is None else ("on" if policy.enabled else "off")
 
     @admin.display(description="Least priority", ordering="min_priority")
     def least(self, policy: Policy) -> SafeString | str:
         number = policy.min_priority
-        return _INHERITED if number is None else f"{number}: {priority.label(number)}"
+        return _wider(policy) if number is None else f"{number}: {priority.label(number)}"
 
     @admin.display(description="Event types")
     def types(self, policy: Policy) -> SafeString | str:
-        return _INHERITED if policy.event_types is None else ", ".join(policy.event_types) or "none"
+        return _wider(policy) if policy.event_types is None else ", ".join(policy.event_types) or "none"
 
     @admin.display(description="Told")
     def told(self, policy: Policy) -> SafeString | str:
         if not policy.names_channels:
-            return _INHERITED
+            return _wider(policy)
         return ", ".join(str(channel) for channel in policy.channels.all()) or "nobody"

@@ -39,6 +39,11 @@ class Told:
     steps: list[Step]
     standing: str
 
+    @property
+    def letter(self) -> int | None:
+        """The dead letter that waits for a decision, if one does."""
+        return next((letter.pk for letter in self.delivery.dead_letters.all() if letter.is_waiting), None)
+
 
 def tell(notification_id: UUID) -> list[Told]:
     """The deliveries of a notification. Four queries, however many there are."""
@@ -67,7 +72,7 @@ def standing(delivery: Delivery) -> str:
         return "A worker is sending it now."
     if delivery.state == State.PENDING:
         return reason or "It is waiting for a worker."
-    return reason or delivery.state
+    return reason or f"It is {delivery.state}."
 
 
 def _steps(delivery: Delivery) -> Iterator[Step]:
@@ -89,7 +94,7 @@ def _steps(delivery: Delivery) -> Iterator[Step]:
 def _made(delivery: Delivery) -> Step:
     if delivery.state == State.SUPPRESSED:
         return Step(delivery.created_at, "Suppressed", delivery.reason, State.SUPPRESSED)
-    return Step(delivery.created_at, f"Meant for {delivery.channel}", f"Lane {delivery.lane}.")
+    return Step(delivery.created_at, f"Meant for {delivery.channel}")
 
 
 def _tried(number: int, attempt: Attempt) -> Step:
