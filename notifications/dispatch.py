@@ -25,8 +25,8 @@ from typing import Any
 import structlog
 
 from channels_app.outcomes import Outcome, Verdict
-from channels_app.secrets import SecretUnreadable
-from notifications import gates, retry
+from channels_app.secrets import NoSecretKeys, SecretUnreadable
+from notifications import gates, quarantine, retry, rulebook
 from notifications.held import Held, Tried
 from notifications.models import transitions
 from notifications.models.transitions import Result
@@ -66,11 +66,15 @@ def guard(rows: Iterable[Any], book: Rulebook, now: datetime) -> Guarded:
     usable: list[tuple[ChannelInUse, list[Any]]] = []
     for channel_id, group in by_channel.items():
         channel = book.channels.get(channel_id)
-        hindrance = _hindrance(channel)
+        hindrance = _hindrance(channel, now)
         if channel is None or hindrance is not None:
-            code, text, pause_s = hindrance or ("", "", 0.0)
-            results += [_wait(row, now + timedelta(seconds=pause_s), now, code, text) for row in group]
-        else:
+            code, text, until = hindrance or ("", "", now)
+            passing = (
+                1 if channel is not None and code == quarantine.CODE and quarantine.take_probe(channel, now) else 0
+            )
+            results += [_wait(row, until, now, code, text) for row in group[passing:]]
+            group = group[:passing]
+        if channel is not None and group:
             usable.append((channel, group))
     ready = []
     for (channel, _), passes in zip(usable, gates.ask(usable, now), strict=True):
@@ -102,6 +106,9 @@ def conclude(tried: Tried, declared: Schedule, now: datetime, draw: float) -> Re
     if verdict.outcome is Outcome.RATE_LIMITED:
         pause = timedelta(seconds=(verdict.retry_after_s or gates.DEFAULT_PAUSE_S) * (1 + draw / 10))
         return _result(tried, State.SCHEDULED, now + pause, gates.PAUSE, "The channel asked us to slow down.")
+    if channel.row.quarantined_at is not None and verdict.outcome is not Outcome.PERMANENT:
+        until = now + timedelta(seconds=quarantine.pause_s(channel.row.probes + 1))
+        return _result(tried, State.SCHEDULED, until, quarantine.CODE, f"A probe failed: {verdict.detail}")
     if verdict.outcome in (Outcome.PERMANENT, Outcome.GONE):
         return _result(tried, State.DEAD, now, verdict.outcome.value, verdict.detail)
     if verdict.outcome is Outcome.UNKNOWN and not channel.transport.retries_unknown:
@@ -138,7 +145,8 @@ def settle(results: Sequence[Result], tried: Sequence[Tried], now: datetime) -> 
     late = len(results) - len(written)
     if late:
         _log.warning("results_fenced_off", count=late)
-    gates.observe(tried)
+    if tried:
+        quarantine.learn(tried, gates.observe(tried), rulebook.kept(), now)
     return written
 
 
@@ -153,14 +161,18 @@ def fingerprint(verdict: Verdict) -> str:
     return hashlib.sha256(f"{verdict.outcome}|{verdict.code}|{shape}".encode()).hexdigest()[:32]
 
 
-def _hindrance(channel: ChannelInUse | None) -> tuple[str, str, float] | None:
-    """Why nothing can be sent on a channel at all, as code, sentence and seconds to wait."""
+def _hindrance(channel: ChannelInUse | None, now: datetime) -> tuple[str, str, datetime] | None:
+    """Why nothing can be sent on a channel at all, as code, sentence and until when to wait."""
     if channel is None:
-        return "channel_deleted", "Its channel was deleted.", 0.0
+        return "channel_deleted", "Its channel was deleted.", now
+    if channel.row.quarantined_at is not None:
+        until = max(channel.row.probe_at or now, now + timedelta(seconds=quarantine.RELEASE_SPREAD_S))
+        return quarantine.CODE, f"The channel is out of service. {channel.row.quarantine_reason}", until
     try:
         _ = channel.config, channel.transport
-    except (SecretUnreadable, LookupError, ValueError) as error:
-        return "channel_unusable", f"The channel cannot be used: {error}", MISCONFIGURED_PAUSE_S
+    except (NoSecretKeys, SecretUnreadable, LookupError, ValueError) as error:
+        until = now + timedelta(seconds=MISCONFIGURED_PAUSE_S)
+        return "channel_unusable", f"The channel cannot be used: {error}", until
     return None
 
 

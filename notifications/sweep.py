@@ -30,8 +30,11 @@ LOOK_AHEAD = timedelta(seconds=1)
 #: After so many workers died over a delivery it is buried instead of killing the next one.
 MOST_LOST_LEASES = 5
 
-#: Waits that a policy decided on, so that it is asked again at their end.
-_POLICY_WAITS = ("scheduled_at",)
+#: Waits at whose end it is asked again what is to happen: a policy decided on them, or the channel has gone.
+_ASKED_AGAIN = ("scheduled_at", "channel_deleted")
+
+#: Decisions that say by themselves why a delivery ends; any other means that the policies have changed.
+_ENDS = frozenset({"channel_deleted", "expired"})
 
 _log = structlog.get_logger(__name__)
 
@@ -66,12 +69,12 @@ def promote_due(now: datetime) -> int:
     until = now + LOOK_AHEAD
     with transaction.atomic():
         asked_again = _ask_again(now, until)
-        return asked_again + len(transitions.promote(now=now, until=until, limit=LIMIT))
+        return asked_again + len(transitions.promote(now=now, until=until, limit=LIMIT, but_not=_ASKED_AGAIN))
 
 
 def _ask_again(now: datetime, until: datetime) -> int:
     """Policies may have changed since they deferred: send, wait on, or end as superseded."""
-    rows = due.deferred(_POLICY_WAITS, until=until, limit=LIMIT)
+    rows = due.deferred(_ASKED_AGAIN, until=until, limit=LIMIT)
     if not rows:
         return 0
     book = rulebook.current()
@@ -83,14 +86,15 @@ def _ask_again(now: datetime, until: datetime) -> int:
         decision = (
             Decision(Verb.SUPPRESS, "channel_deleted", "Its channel was deleted.")
             if channel is None
-            else decide(facts_of(row), policy, channel.candidate, until)
+            else decide(facts_of(row), policy, channel.candidate, max(now, row.due_at))
         )
         if decision.verb is Verb.SEND:
             promoted.append(row.id)
         elif decision.verb is Verb.DEFER and decision.until is not None:
             transitions.postpone([(row.id, decision.until, decision.code, decision.text)])
         else:
-            transitions.cancel(ids=[row.id], code="superseded", reason=decision.text, now=now)
+            code = decision.code if decision.code in _ENDS else "superseded"
+            transitions.cancel(ids=[row.id], code=code, reason=decision.text, now=now)
     return len(transitions.promote(now=now, until=until, limit=LIMIT, ids=promoted)) if promoted else 0
 
 

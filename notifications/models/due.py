@@ -17,7 +17,7 @@ WHERE EXISTS (
 """
 
 _DEFERRED = """
-SELECT d.id, d.channel_id, n.event_type, n.priority, n.scheduled_at, n.expires_at,
+SELECT d.id, d.channel_id, d.due_at, n.event_type, n.priority, n.scheduled_at, n.expires_at,
     coalesce(s.key, '') AS streamer_key, coalesce(s.platform, '') AS platform
 FROM notifications_delivery d JOIN notifications_notification n ON n.id = d.notification_id
 LEFT JOIN notifications_streamer s ON s.id = n.streamer_id

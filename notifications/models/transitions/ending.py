@@ -94,13 +94,16 @@ WITH doomed AS (
 )
 UPDATE notifications_delivery d
 SET state = 'cancelled', settled_at = %(now)b,
-    reason_code = CASE WHEN d.cancel_requested THEN 'withdrawn' ELSE 'expired' END,
-    reason = CASE WHEN d.cancel_requested THEN 'It was withdrawn while a worker held it.' ELSE 'It expired.' END
-FROM doomed WHERE d.id = doomed.id
+    reason_code = CASE WHEN NOT d.cancel_requested THEN 'expired'
+        WHEN n.withdrawn_at IS NOT NULL THEN 'withdrawn' ELSE 'channel_deleted' END,
+    reason = CASE WHEN NOT d.cancel_requested THEN 'It expired.'
+        WHEN n.withdrawn_at IS NOT NULL THEN 'It was withdrawn while a worker held it.'
+        ELSE 'The channel was deleted while a worker held it.' END
+FROM doomed, notifications_notification n WHERE d.id = doomed.id AND n.id = d.notification_id
 RETURNING d.id
 """
 
 
 def cancel_overdue(*, now: datetime, limit: int) -> int:
-    """l: end what has expired, and what was withdrawn while a worker held it."""
+    """l: end what has expired, and what was withdrawn, or lost its channel, while a worker held it."""
     return len(statement.run(_CANCEL_OVERDUE, {"now": now, "limit": limit}))

@@ -14,6 +14,7 @@ WITH due AS (
     SELECT id FROM notifications_delivery
     WHERE state IN {guard("d")} AND due_at <= %(until)b AND NOT cancel_requested
     AND (expires_at IS NULL OR expires_at > %(now)b) AND (%(ids)b::int8[] IS NULL OR id = ANY(%(ids)b::int8[]))
+    AND reason_code <> ALL(%(but_not)b::text[])
     ORDER BY due_at LIMIT %(limit)b FOR UPDATE SKIP LOCKED
 )
 UPDATE notifications_delivery d SET state = 'pending'
@@ -22,10 +23,36 @@ RETURNING d.id, d.lane
 """
 
 
-def promote(*, now: datetime, until: datetime, limit: int, ids: Sequence[int] | None = None) -> list[Any]:
-    """d: the time of these has come, or comes by `until`; `due_at` stays. Rows: `id, lane`."""
+def promote(
+    *, now: datetime, until: datetime, limit: int, ids: Sequence[int] | None = None, but_not: Sequence[str] = ()
+) -> list[Any]:
+    """d: the time of these has come, or comes by `until`; `due_at` stays. Rows: `id, lane`.
+
+    Those whose reason code is in `but_not` are left to someone who looks closer.
+    """
     return statement.run(
-        _PROMOTE, {"now": now, "until": until, "limit": limit, "ids": None if ids is None else list(ids)}
+        _PROMOTE,
+        {
+            "now": now,
+            "until": until,
+            "limit": limit,
+            "ids": None if ids is None else list(ids),
+            "but_not": list(but_not),
+        },
+    )
+
+
+_RELEASE = """
+UPDATE notifications_delivery SET due_at = %(now)b + random() * make_interval(secs => %(spread_s)b::float8)
+WHERE channel_id = %(channel_id)b AND state = 'scheduled' AND reason_code = %(code)b
+RETURNING id
+"""
+
+
+def release(channel_id: int, *, code: str, now: datetime, spread_s: float) -> int:
+    """Not a move: what waits for a channel with this reason waits no longer, spread over some seconds."""
+    return len(
+        statement.run(_RELEASE, {"channel_id": channel_id, "code": code, "now": now, "spread_s": float(spread_s)})
     )
 
 
