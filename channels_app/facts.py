@@ -44,7 +44,10 @@ def facts_of(message: Message, *, at_most: int) -> list[Fact]:
 
 
 def _of_data(message: Message) -> Iterator[tuple[str, Any]]:
-    told = [(name, value) for name, value in message.data.items() if name not in _TOLD_ELSEWHERE]
+    try:
+        told = [(name, value) for name, value in message.data.items() if name not in _TOLD_ELSEWHERE]
+    except RecursionError:  # Text of JSON that nests too deeply is only noticed when it is read.
+        return
     yield from (pair for pair in told if not pair[0].endswith("_id"))
     yield from (pair for pair in told if pair[0].endswith("_id"))
 

@@ -45,17 +45,9 @@ _URGENCY = {
 _SLOW = Verdict(Outcome.RATE_LIMITED, 0, "The mail server is slow. This mail was not begun.", retry_after_s=1.0)
 
 
-class EmailConfig(Config):
+class EmailConfig(Config, kw_only=True):
     host: Annotated[
         str, setting("The mail server.", pattern=r"^[^\s/@\[\]]+$", max_length=253, example="mail.example.org")
-    ]
-    from_address: Annotated[
-        str,
-        setting("Who it is from: an address, or a name and <address>.", max_length=320, example="bell@example.org"),
-    ]
-    to: Annotated[
-        list[str],
-        setting("Who gets it. Empty: only recipients with an address.", max_length=50, example=["crew@example.org"]),
     ]
     port: Annotated[int, setting("Usually 587 for starttls, 465 for tls.", ge=1, le=65535, example=587)] = 587
     security: Annotated[
@@ -64,6 +56,14 @@ class EmailConfig(Config):
     ] = "starttls"
     username: Annotated[str, setting("Empty: no login.", max_length=320, example="bell@example.org")] = ""
     password: Annotated[str, setting("For the login.", secret=True, max_length=1000, example="example-password")] = ""
+    from_address: Annotated[
+        str,
+        setting("Who it is from: an address, or a name and <address>.", max_length=320, example="bell@example.org"),
+    ]
+    to: Annotated[
+        list[str],
+        setting("Who gets it. Empty: only recipients with an address.", max_length=50, example=["crew@example.org"]),
+    ]
     reply_to: Annotated[str, setting("Where answers go. Empty: nowhere else.", max_length=320)] = ""
     subject_prefix: Annotated[str, setting("Stands before every title.", max_length=80)] = "[Belfry]"
 

@@ -62,10 +62,17 @@ def line_of(message: Message, level: int) -> str:
         "streamer": cleaned(message.streamer_key),
         "platform": cleaned(message.platform),
         "id": message.idempotency_id,
-        "data": dict(message.data),
+        "data": _data_of(message),
     }
     shown = (f"{key}={_json(value)}" for key, value in pairs.items() if value not in ("", {}))
     return _on_one_line(f"{PREFIX} {' '.join(shown)}")
+
+
+def _data_of(message: Message) -> object:
+    try:
+        return dict(message.data)
+    except RecursionError:  # Text of JSON that nests too deeply is only noticed when it is read.
+        return "unreadable"
 
 
 def _level(message: Message, config: ServerLogConfig) -> int:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from channels_app import configuration
 from channels_app.base import BlockingTransport, Config, Message, secret_fields
+from channels_app.payload import Payload
 from channels_app.registry import AnyTransport
 
 NOW = datetime(2026, 3, 14, 21, 9, 26, 535897, tzinfo=UTC)
@@ -123,8 +124,12 @@ HOSTILE: dict[str, Message] = {
             "l": [],
         }
     ),
+    "unread_data": message(data=Payload('{"note": "x\\u0000",\n "count": 3}')),
     "unknown_priority": message(priority=-1, priority_label="purple"),
 }
+
+#: Never accepted, since it cannot be decoded; but a stored text is only decoded when somebody looks inside.
+UNREADABLE = message(data=Payload('{"nest": ' * 5_000 + "{}" + "}" * 5_000))
 
 _json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -17,7 +17,7 @@ from channels_app.outcomes import Outcome
 from channels_app.transports import server_log
 from channels_app.transports.server_log import line_of
 from tests.channels_app.transports.telling import tell
-from tests.contracts.samples import HOSTILE, message
+from tests.contracts.samples import HOSTILE, UNREADABLE, message
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -63,6 +63,10 @@ def test_it_is_as_loud_as_the_priority_or_as_is_asked(capfd: pytest.CaptureFixtu
 
 def test_data_that_are_too_long_are_left_out() -> None:
     assert line_of(HOSTILE["many_data"], logging.INFO).endswith('data="too long"')
+
+
+def test_data_that_cannot_be_read_are_left_out() -> None:
+    assert line_of(UNREADABLE, logging.INFO).endswith('data="unreadable"')
 
 
 def test_a_log_that_cannot_be_written_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
