@@ -48,7 +48,8 @@ def it_is_labelled_and_has_a_lane(transport: AnyTransport) -> None:
 
 
 def its_file_says_what_it_is(transport: AnyTransport) -> None:
-    assert inspect.getdoc(inspect.getmodule(transport))
+    first_line = (inspect.getdoc(inspect.getmodule(type(transport))) or "").partition("\n")[0]
+    assert re.fullmatch(r".+: .+\.", first_line), "begin the file with a line like: Label: what it does."
 
 
 def it_holds_no_state(transport: AnyTransport) -> None:
