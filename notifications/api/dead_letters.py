@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import django_filters
 import msgspec
+from django.core.exceptions import ValidationError
 from django.db.models import Count, Max, Min
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from msgspec import Meta
@@ -19,6 +20,7 @@ from rest_framework.viewsets import GenericViewSet
 from channels_app.outcomes import Outcome
 from notifications import clock, dead_letters
 from notifications.api.caller import IsOperator, caller_of, known_caller
+from notifications.api.filters import MomentFilter, in_utc
 from notifications.api.pagination import NewestFirst
 from notifications.api.problems import conflict, invalid
 from notifications.api.wire import body_of
@@ -46,7 +48,7 @@ class Selection(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             "pk__in": self.ids,
             "channel__key": self.channel,
             "fingerprint": self.fingerprint,
-            "buried_at__gte": self.since,
+            "buried_at__gte": self._since_in_utc(),
         }
         given = {lookup: value for lookup, value in wanted.items() if value is not None}
         if not given:
@@ -54,6 +56,12 @@ class Selection(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         if any("\0" in value for value in given.values() if isinstance(value, str)):
             raise invalid(("", "The character NUL fits nothing."))
         return rows.waiting().filter(**given)
+
+    def _since_in_utc(self) -> datetime | None:
+        try:
+            return in_utc(self.since) if self.since else None
+        except ValidationError as error:
+            raise invalid(("since", str(error.message))) from None
 
 
 class DiscardRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -108,8 +116,8 @@ class DeadLetterFilters(django_filters.FilterSet):  # type: ignore[misc]
         choices=[(outcome.value, outcome.value) for outcome in Outcome], help_text="What the last try came to."
     )
     fingerprint = django_filters.CharFilter(help_text="Those of one group.")
-    since = django_filters.IsoDateTimeFilter(field_name="buried_at", lookup_expr="gte", help_text="Buried from here.")
-    until = django_filters.IsoDateTimeFilter(field_name="buried_at", lookup_expr="lt", help_text="Buried before.")
+    since = MomentFilter(field_name="buried_at", lookup_expr="gte", help_text="Buried from here.")
+    until = MomentFilter(field_name="buried_at", lookup_expr="lt", help_text="Buried before.")
     decided = django_filters.BooleanFilter(
         method="either", help_text="true: those replayed or discarded. Otherwise those that wait for a decision."
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
+from django_filters.fields import IsoDateTimeField
 from django_filters.rest_framework import DjangoFilterBackend
 from rest_framework.request import Request
 
@@ -33,6 +35,26 @@ class StrictFilters(DjangoFilterBackend):  # type: ignore[misc]
             raise invalid(*unknown)
         filtered: QuerySet[Any] = super().filter_queryset(request, queryset, view)
         return filtered
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC. Raises `ValidationError` for one whose offset leads out of the calendar."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValidationError("It lies outside of the calendar.") from None
+
+
+class _MomentField(IsoDateTimeField):  # type: ignore[misc]
+    def clean(self, value: Any) -> datetime | None:
+        moment: datetime | None = super().clean(value)
+        return None if moment is None else in_utc(moment)
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):  # type: ignore[misc]
+    """A moment in ISO 8601; without an offset, in UTC."""
+
+    field_class = _MomentField
 
 
 class _PriorityField(forms.CharField):

@@ -22,7 +22,7 @@ from rest_framework.viewsets import GenericViewSet
 from notifications import clock, intake
 from notifications.api import examples
 from notifications.api.caller import IsCaller, caller_of, known_caller
-from notifications.api.filters import PriorityFilter
+from notifications.api.filters import MomentFilter, PriorityFilter
 from notifications.api.pagination import NewestFirst
 from notifications.api.problems import invalid
 from notifications.api.shapes import AcceptedBulkSerializer, AcceptedSerializer, NotificationDetail, NotificationSummary
@@ -105,10 +105,8 @@ class NotificationFilters(django_filters.FilterSet):  # type: ignore[misc]
     state = django_filters.ChoiceFilter(
         field_name="summary", choices=Notification.Summary.choices, help_text="Where it stands as a whole."
     )
-    accepted_after = django_filters.IsoDateTimeFilter(
-        field_name="accepted_at", lookup_expr="gte", help_text="From here."
-    )
-    accepted_before = django_filters.IsoDateTimeFilter(field_name="accepted_at", lookup_expr="lt", help_text="To here.")
+    accepted_after = MomentFilter(field_name="accepted_at", lookup_expr="gte", help_text="From here.")
+    accepted_before = MomentFilter(field_name="accepted_at", lookup_expr="lt", help_text="To here.")
     search = django_filters.CharFilter(field_name="title", lookup_expr="icontains", help_text="Part of the title.")
 
 

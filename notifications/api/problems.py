@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -126,6 +126,7 @@ _READINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Any], ...]
     (exceptions.APIException, _of_api),
     (PermissionDenied, lambda _: Problem(403, "This caller may not do that.")),
     (RequestDataTooBig, lambda _: Problem(413, "The body is too large.")),
+    (DataError, lambda _: invalid(("", "A value lies outside of what can be kept."))),
     (IntegrityError, lambda _: conflict("Somebody else changed the same thing at this moment, or it is in use.")),
     ((OperationalError, InterfaceError), lambda _: Problem(503, _DATABASE_AWAY, (), **{"Retry-After": "1"})),
 )
