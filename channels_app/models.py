@@ -23,6 +23,37 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
         """All but those that were deleted."""
         return self.filter(deleted_at__isnull=True)
 
+    def note_failing(self, channel_id: int, now: datetime) -> None:
+        """Remember since when a channel fails; the first time stands."""
+        self.filter(pk=channel_id, failing_since_at__isnull=True).update(failing_since_at=now)
+
+    def note_working(self, channel_id: int) -> None:
+        self.filter(pk=channel_id, failing_since_at__isnull=False).update(failing_since_at=None)
+
+    def quarantine(self, channel_id: int, *, reason: str, now: datetime, probe_at: datetime) -> bool:
+        """Take a channel out of service. False when it is already, or was deleted."""
+        return bool(
+            self.current()
+            .filter(pk=channel_id, quarantined_at__isnull=True)
+            .update(quarantined_at=now, quarantine_reason=reason, probe_at=probe_at, probes=0)
+        )
+
+    def take_probe(self, channel_id: int, *, now: datetime, next_at: datetime) -> bool:
+        """Be the one who probes: True for one caller, until `next_at`."""
+        return bool(
+            self.filter(pk=channel_id, quarantined_at__isnull=False, probe_at__lte=now).update(
+                probe_at=next_at, probes=models.F("probes") + 1
+            )
+        )
+
+    def restore(self, channel_id: int) -> bool:
+        """Bring a quarantined channel back into service. False when it is in service already."""
+        return bool(
+            self.filter(pk=channel_id, quarantined_at__isnull=False).update(
+                quarantined_at=None, quarantine_reason="", probe_at=None, probes=0, failing_since_at=None
+            )
+        )
+
 
 class Channel(models.Model):
     """A configured destination: a kind, its settings, and how patiently it is treated.
@@ -94,8 +125,13 @@ class Channel(models.Model):
         help_text="Longest wait for an answer. Empty: 15 s.",
     )
 
+    #: Since when its breaker has not closed; None while it works.
+    failing_since_at = models.DateTimeField(null=True, blank=True, editable=False)
     quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
     quarantine_reason = models.TextField(blank=True, default="", editable=False)
+    #: When one delivery may find out whether a quarantined channel works again, and how many have tried.
+    probe_at = models.DateTimeField(null=True, blank=True, editable=False)
+    probes = models.PositiveIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -66,16 +66,10 @@ def guard(rows: Iterable[Any], book: Rulebook, now: datetime) -> Guarded:
     usable: list[tuple[ChannelInUse, list[Any]]] = []
     for channel_id, group in by_channel.items():
         channel = book.channels.get(channel_id)
-        hindrance = _hindrance(channel, now)
-        if channel is None or hindrance is not None:
-            code, text, until = hindrance or ("", "", now)
-            passing = (
-                1 if channel is not None and code == quarantine.CODE and quarantine.take_probe(channel, now) else 0
-            )
-            results += [_wait(row, until, now, code, text) for row in group[passing:]]
-            group = group[:passing]
-        if channel is not None and group:
-            usable.append((channel, group))
+        passing, waits = _through(channel, group, now)
+        results += waits
+        if channel is not None and passing:
+            usable.append((channel, passing))
     ready = []
     for (channel, _), passes in zip(usable, gates.ask(usable, now), strict=True):
         if passes.rows:
@@ -100,20 +94,25 @@ def prepare(ready: Iterable[tuple[ChannelInUse, list[Any]]], now: datetime) -> t
 
 def conclude(tried: Tried, declared: Schedule, now: datetime, draw: float) -> Result:
     """Where a delivery goes after a try. `draw` is uniform in [0, 1)."""
-    verdict, row, channel = tried.verdict, tried.held.row, tried.held.channel
+    verdict, channel = tried.verdict, tried.held.channel
     if verdict.outcome is Outcome.OK:
         return _result(tried, State.DELIVERED, now)
     if verdict.outcome is Outcome.RATE_LIMITED:
         pause = timedelta(seconds=(verdict.retry_after_s or gates.DEFAULT_PAUSE_S) * (1 + draw / 10))
         return _result(tried, State.SCHEDULED, now + pause, gates.PAUSE, "The channel asked us to slow down.")
     if channel.row.quarantined_at is not None and verdict.outcome is not Outcome.PERMANENT:
-        until = now + timedelta(seconds=quarantine.pause_s(channel.row.probes + 1))
-        return _result(tried, State.SCHEDULED, until, quarantine.CODE, f"A probe failed: {verdict.detail}")
+        until, text = quarantine.wait(channel, now)
+        return _result(tried, State.SCHEDULED, until, quarantine.CODE, f"{text} A probe failed: {verdict.detail}")
     if verdict.outcome in (Outcome.PERMANENT, Outcome.GONE):
         return _result(tried, State.DEAD, now, verdict.outcome.value, verdict.detail)
     if verdict.outcome is Outcome.UNKNOWN and not channel.transport.retries_unknown:
         return _result(tried, State.DEAD, now, "unknown", "Nobody knows whether it arrived; it is not sent twice.")
-    schedule = schedule_of(channel, declared)
+    return _again_or_never(tried, schedule_of(channel, declared), now, draw)
+
+
+def _again_or_never(tried: Tried, schedule: Schedule, now: datetime, draw: float) -> Result:
+    """g while attempts and time are left, else i."""
+    verdict, row = tried.verdict, tried.held.row
     due_at = retry.next_attempt_at(
         schedule,
         attempts=row.attempts + 1,
@@ -161,19 +160,20 @@ def fingerprint(verdict: Verdict) -> str:
     return hashlib.sha256(f"{verdict.outcome}|{verdict.code}|{shape}".encode()).hexdigest()[:32]
 
 
-def _hindrance(channel: ChannelInUse | None, now: datetime) -> tuple[str, str, datetime] | None:
-    """Why nothing can be sent on a channel at all, as code, sentence and until when to wait."""
+def _through(channel: ChannelInUse | None, rows: list[Any], now: datetime) -> tuple[list[Any], list[Result]]:
+    """Of one channel's rows: those it is fit to send, and results of those that wait until it is."""
     if channel is None:
-        return "channel_deleted", "Its channel was deleted.", now
+        return [], [_wait(row, now, now, "channel_deleted", "Its channel was deleted.") for row in rows]
     if channel.row.quarantined_at is not None:
-        until = max(channel.row.probe_at or now, now + timedelta(seconds=quarantine.RELEASE_SPREAD_S))
-        return quarantine.CODE, f"The channel is out of service. {channel.row.quarantine_reason}", until
+        passing = rows[: int(quarantine.take_probe(channel, now))]
+        until, text = quarantine.wait(channel, now)
+        return passing, [_wait(row, until, now, quarantine.CODE, text) for row in rows[len(passing) :]]
     try:
         _ = channel.config, channel.transport
     except (NoSecretKeys, SecretUnreadable, LookupError, ValueError) as error:
-        until = now + timedelta(seconds=MISCONFIGURED_PAUSE_S)
-        return "channel_unusable", f"The channel cannot be used: {error}", until
-    return None
+        until, text = now + timedelta(seconds=MISCONFIGURED_PAUSE_S), f"The channel cannot be used: {error}"
+        return [], [_wait(row, until, now, "channel_unusable", text) for row in rows]
+    return rows, []
 
 
 def _result(tried: Tried, state: State, due_at: datetime, code: str = "", reason: str = "") -> Result:

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from channels_app.breaker import Allowed, State, default_breakers
+from channels_app.breaker import Allowed, Change, State, default_breakers
 from channels_app.outcomes import BreakerSignal, Outcome
 from channels_app.ratelimit import Ask, Grant, default_limits
 from notifications.held import Tried
@@ -70,8 +70,11 @@ def ask(wanted: Sequence[tuple[ChannelInUse, list[Any]]], now: datetime) -> list
     ]
 
 
-def observe(tried: Iterable[Tried]) -> None:
-    """Tell breakers what came of tries, in their order, and pause channels whose far end asked for time."""
+def observe(tried: Iterable[Tried]) -> dict[int, Change]:
+    """Tell breakers what came of tries, in their order, and pause channels whose far end asked for time.
+
+    Returns the breakers that moved by it, by channel id.
+    """
     signals: dict[int, list[BreakerSignal]] = {}
     pauses: dict[int, float] = {}
     channels: dict[int, ChannelInUse] = {}
@@ -92,6 +95,7 @@ def observe(tried: Iterable[Tried]) -> None:
         )
     for pk, seconds in pauses.items():
         default_limits().pause(pk, seconds)
+    return changes
 
 
 #: A channel that asks us to slow down and does not say for how long pauses this long, in seconds.

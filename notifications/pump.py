@@ -137,7 +137,7 @@ class Pump:
                 del hands.under_way[tried.held.row.id]
             hands.ended.extend(ended)
             self._turned_over += len(ended)
-            self._start(filter(None, [self._slots.end(tried) for tried in ended]))
+            self._start([one for tried in ended for one in self._slots.end(tried)])
             if len(hands.ended) >= pace.flush_at or self._made_room():
                 self._nudge.set()
 

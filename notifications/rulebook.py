@@ -110,6 +110,11 @@ def current() -> Rulebook:
     return at(RulesVersion.current())
 
 
+def kept() -> Rulebook:
+    """The rules as they were last read: for those who just worked by them."""
+    return _kept.book or current()
+
+
 def at(version: int | None) -> Rulebook:
     """The rules of a version that was just read. No query when nothing changed."""
     book = _kept.book

@@ -93,8 +93,8 @@ class Slots:
         channel.under_way += 1
         return True
 
-    def end(self, tried: Tried) -> Held | None:
-        """Give its slot back and learn from it; the next one of the channel if it was parked."""
+    def end(self, tried: Tried) -> list[Held]:
+        """Give its slot back and learn from it; what was parked of the channel and now has room."""
         channel = self._of(tried.held)
         channel.under_way -= 1
         signal = tried.verdict.outcome.breaker_signal
@@ -102,7 +102,8 @@ class Slots:
             channel.window = min(channel.most, channel.window + 1)
         elif signal is BreakerSignal.FAILURE:
             channel.window = max(1, channel.window // 2)
-        return channel.parked.popleft() if channel.parked and channel.under_way < channel.window else None
+        room = min(len(channel.parked), channel.window - channel.under_way)
+        return [channel.parked.popleft() for _ in range(room)]
 
     def unpark(self) -> Iterator[Held]:
         """Take out all that is parked: the pump will not get to it."""

@@ -12,7 +12,7 @@ from notifications.models.transitions.creating import NewDelivery, create
 from notifications.models.transitions.ending import cancel, cancel_overdue, replay
 from notifications.models.transitions.leasing import give_back, renew, take_back
 from notifications.models.transitions.settling import Result, settle
-from notifications.models.transitions.waiting import postpone, promote
+from notifications.models.transitions.waiting import postpone, promote, release
 
 __all__ = [
     "NewDelivery",
@@ -26,6 +26,7 @@ __all__ = [
     "give_back",
     "postpone",
     "promote",
+    "release",
     "renew",
     "replay",
     "settle",

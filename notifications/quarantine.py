@@ -1,0 +1,140 @@
+"""Channels out of service: with evidence, told to their owner, probed, and brought back by themselves.
+
+A destination that says it has ended (`gone`), or one that has failed for five days, is not tried
+with every notification any more. What is meant for it waits, and nothing is deleted or dropped. One
+delivery at a time finds out, with growing pauses, whether it works again; the first that arrives
+brings the channel back, and what waited follows.
+
+When many channels of one kind fail together the provider is down, and no single channel is blamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+
+from channels_app.breaker import Change, State, default_breakers
+from channels_app.models import Channel
+from channels_app.outcomes import Outcome
+from notifications import intake
+from notifications.draft import Draft
+from notifications.held import Tried
+from notifications.models import Streamer, transitions
+from notifications.priority import Priority
+from notifications.rulebook import ChannelInUse, Rulebook
+
+#: Reason code of what waits for a quarantined channel.
+CODE = "quarantined"
+
+#: A channel that has not worked for so long is taken out of service: five days, as others do.
+LONG_FAILURE = timedelta(hours=120)
+
+#: From one probe to the next: a minute, doubling, at most six hours.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 60.0, 6 * 3600.0
+
+#: Other channels of the kind that must fail too, and their share, before it is the provider's failure.
+PROVIDER_CHANNELS, PROVIDER_SHARE = 3, 0.5
+
+#: What waited comes back spread over this time.
+RELEASE_SPREAD_S = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+def learn(tried: Iterable[Tried], changes: Mapping[int, Change], book: Rulebook, now: datetime) -> None:
+    """Draw the consequences of what was seen: impose, probe on, or restore. Touches the database only then."""
+    for one in tried:
+        channel, outcome = one.held.channel, one.verdict.outcome
+        if channel.row.quarantined_at is not None:
+            if outcome in (Outcome.OK, Outcome.PERMANENT):  # A refusal of one message is a sign of life.
+                restore(channel.row, by="a probe that arrived", now=now)
+        elif outcome is Outcome.GONE:
+            impose(channel, f"The far end says that it has ended: {one.verdict.code} {one.verdict.detail}", now)
+    for channel_id, change in changes.items():
+        if change.after is State.OPEN:
+            _failed_on(book.channels.get(channel_id), book, now)
+        elif change.after is State.CLOSED:
+            Channel.objects.note_working(channel_id)
+
+
+def impose(channel: ChannelInUse, evidence: str, now: datetime) -> None:
+    """Take a channel out of service and tell its owner elsewhere. Doing it twice changes nothing."""
+    probe_at = now + timedelta(seconds=FIRST_PAUSE_S)
+    if not Channel.objects.quarantine(channel.id, reason=evidence, now=now, probe_at=probe_at):
+        return
+    _log.warning("channel_quarantined", channel=channel.row.key, evidence=evidence)
+    _tell(
+        channel.row,
+        "channel_quarantined",
+        f"{channel.row.name} is out of service",
+        f"{evidence} What is meant for it waits; it is tried again from time to time and comes back by itself.",
+        now,
+    )
+
+
+def restore(row: Channel, *, by: str, now: datetime) -> bool:
+    """Bring a channel back, with what waited for it. False when it was in service."""
+    if not Channel.objects.restore(row.pk):
+        return False
+    waited = transitions.release(row.pk, code=CODE, now=now, spread_s=RELEASE_SPREAD_S)
+    _log.info("channel_restored", channel=row.key, by=by, waited=waited)
+    text = f"Brought back by {by}; {waited} deliveries follow."
+    _tell(row, "channel_restored", f"{row.name} is back in service", text, now)
+    return True
+
+
+def take_probe(channel: ChannelInUse, now: datetime) -> bool:
+    """Whether this caller may send one delivery to a quarantined channel, to find out."""
+    if channel.row.probe_at is None or channel.row.probe_at > now:
+        return False
+    next_at = now + timedelta(seconds=pause_s(channel.row.probes + 1))
+    return Channel.objects.take_probe(channel.id, now=now, next_at=next_at)
+
+
+def wait(channel: ChannelInUse, now: datetime) -> tuple[datetime, str]:
+    """Until when what is meant for a quarantined channel waits, and why."""
+    next_probe = channel.row.probe_at or now
+    until = max(next_probe, now + timedelta(seconds=RELEASE_SPREAD_S))
+    return until, f"The channel is out of service. {channel.row.quarantine_reason}"
+
+
+def pause_s(probes: int) -> float:
+    """How long to wait after so many probes."""
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(probes, 20))
+
+
+def _failed_on(channel: ChannelInUse | None, book: Rulebook, now: datetime) -> None:
+    if channel is None or channel.row.quarantined_at is not None:
+        return
+    since = channel.row.failing_since_at
+    if since is None:
+        Channel.objects.note_failing(channel.id, now)
+    elif now - since >= LONG_FAILURE and not _provider_is_down(channel, book):
+        impose(channel, f"It has not worked since {since:%Y-%m-%d %H:%M} UTC.", now)
+
+
+def _provider_is_down(channel: ChannelInUse, book: Rulebook) -> bool:
+    others = [
+        other
+        for other in book.channels.values()
+        if other.row.kind == channel.row.kind and other.id != channel.id and other.row.quarantined_at is None
+    ]
+    looks = default_breakers().look_many([(other.id, other.breaker_settings) for other in others])
+    failing = sum(look.state in (State.OPEN, State.HALF_OPEN) for look in looks.values())
+    return failing >= PROVIDER_CHANNELS and failing >= PROVIDER_SHARE * len(others)
+
+
+def _tell(row: Channel, event_type: str, title: str, body: str, now: datetime) -> None:
+    """Through Belfry itself: policies decide who hears of it, the channel in question waits like all others."""
+    owner = Streamer.objects.filter(key=row.owner_key).first() if row.owner_key else None
+    draft = Draft(
+        event_type=event_type,
+        priority=int(Priority.HIGH),
+        title=title,
+        body=body,
+        data={"channel": row.key, "kind": row.kind},
+        streamer=owner.key if owner else None,
+    )
+    intake.accept([draft], producer=None, now=now)
