@@ -23,7 +23,9 @@ from project.outside import World
 #: The process that holds deliveries while they are sent.
 DELIVERER = "worker-deliver"
 #: What is still open so long after the evening counts as waiting.
-SETTLE_WITHIN_S = 40.0
+SETTLE_WITHIN_S = 30.0
+#: A replayed dead letter has so long to arrive.
+REPLAY_WITHIN_S = 10.0
 _LOOK_EVERY_S = 0.25
 
 
@@ -59,7 +61,7 @@ class Performance:
         player.play(lines, between=lambda share: self._between(share, player))
         accepted = set(player.ids.values())
         self.screen.say(f"  told {player.told} times, {len(accepted)} accepted; waiting until nothing moves any more")
-        self._settle(operator, accepted)
+        self._settle(operator, accepted, within_s=SETTLE_WITHIN_S)
         self._replay(operator, accepted)
         seconds = time.monotonic() - began
         return draw_up(accepted, word_of_belfry(operator, since=clock.began_at), witness.seen(), seconds=seconds)
@@ -71,9 +73,9 @@ class Performance:
             self.belfry.kill(DELIVERER)
         self._show(share, f"told {player.told:3}")
 
-    def _settle(self, client: Client, ids: Collection[str]) -> None:
+    def _settle(self, client: Client, ids: Collection[str], *, within_s: float) -> None:
         """Wait until none of `ids` waits any more, or long enough."""
-        deadline = time.monotonic() + SETTLE_WITHIN_S
+        deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             moving = {found["id"] for found in client.notifications(state="waiting")}.intersection(ids)
             self._show(1 - len(moving) / len(ids), f"waiting {len(moving):3}")
@@ -90,7 +92,7 @@ class Performance:
             return
         self.world.behave(NEVER_BACK_PLACE, "sink")
         client.replay(letter["id"])
-        self._settle(client, [letter["notification"]])
+        self._settle(client, [letter["notification"]], within_s=REPLAY_WITHIN_S)
         self.screen.say(f"  {len(letters)} dead letters of {NEVER_BACK}; it is back now, and one of them was replayed")
 
     def _show(self, share: float, what: str) -> None:

@@ -19,6 +19,7 @@ FLAKY_DOWN_S = 4.0
 NEVER_BACK_PLACE = "hooks/never-back"
 NEVER_BACK = "demo-never-back"
 
+#: Nobody wants to watch for minutes how patient Belfry can be.
 _QUICK = {"retry_base_s": 0.4, "retry_cap_s": 2.0}
 
 STREAMERS: tuple[Mapping[str, Any], ...] = (
@@ -81,7 +82,9 @@ def channels(world: World, *, seed: int) -> Iterator[dict[str, Any]]:
     yield _channel("demo-rocket-alarm", "Rocket alarm", "discord", alarm, owner_key="rice-rocket")
     flaky = webhook("flaky", f"down:for_s={FLAKY_DOWN_S:g}")
     yield _channel("demo-flaky", "Flaky uploader", "webhook", flaky, max_attempts=15, breaker_cooldown_s=1.0)
-    yield _channel(NEVER_BACK, "Abandoned bot", "webhook", webhook("never-back", "never"), max_attempts=3)
+    # It is to end as dead letters. A breaker would hold them back, which is what `demo-flaky` shows.
+    hopeless = {"max_attempts": 3, "breaker_consecutive_failures": 1000, "breaker_min_calls": 1000}
+    yield _channel(NEVER_BACK, "Abandoned bot", "webhook", webhook("never-back", "never"), **hopeless)
 
 
 def _channel(key: str, name: str, kind: str, config: Mapping[str, Any], **more: Any) -> dict[str, Any]:
