@@ -132,6 +132,7 @@ class Migration(migrations.Migration):
                 (
                     "channel",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="deliveries",
                         to="channels_app.channel",
@@ -238,7 +239,10 @@ class Migration(migrations.Migration):
             model_name="delivery",
             name="notification",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE, related_name="deliveries", to="notifications.notification"
+                db_index=False,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="deliveries",
+                to="notifications.notification",
             ),
         ),
         migrations.CreateModel(
@@ -379,14 +383,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state__in", ["pending", "retrying"])),
                 fields=["lane", "channel", "state", "due_at"],
                 name="delivery_claimable",
-            ),
-        ),
-        migrations.AddIndex(
-            model_name="delivery",
-            index=models.Index(
-                condition=models.Q(("state__in", ["pending", "retrying"])),
-                fields=["lane", "due_at"],
-                name="delivery_due",
             ),
         ),
         migrations.AddIndex(
