@@ -44,8 +44,7 @@ def drain(
         clock=clock,
         stop=stop,
         pace=pace or usual,
-        claiming_over=hand_on,
-    ).run()
+    ).run(hand_on)
     if drained.settled:
         _log.info("drained", lane=lane, settled=drained.settled, statements=drained.statements)
     return drained

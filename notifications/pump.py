@@ -79,13 +79,9 @@ class _Hands:
 
 
 class Pump:
-    """Drains one lane with one carrier. Use once: `Pump(...).run()`.
+    """Drains one lane with one carrier. Use once: `Pump(...).run()`."""
 
-    `claiming_over` is called, from the pump's database thread, as soon as it claims no more: what is
-    still under way then may take as long as a request may, and a successor need not wait for it.
-    """
-
-    def __init__(  # noqa: PLR0913  a composition root has as many parts as the whole
+    def __init__(
         self,
         lane: str,
         carrier: Carrier,
@@ -94,10 +90,10 @@ class Pump:
         clock: Callable[[], datetime],
         stop: threading.Event,
         pace: Pace = Pace(),
-        claiming_over: Callable[[Drained], None] = lambda _: None,
     ) -> None:
         self._lane, self._carrier, self._declared, self._clock = lane, carrier, declared, clock
-        self._stop, self._pace, self._tell_claiming_over = stop, pace, claiming_over
+        self._stop, self._pace = stop, pace
+        self._tell_claiming_over: Callable[[Drained], None] = _tell_nobody
         self._hands = _Hands()
         self._slots = Slots(carrier.capacity_of_channel)
         self._nudge = threading.Event()
@@ -109,8 +105,13 @@ class Pump:
         #: Rows that the last claim brought, or that have ended since.
         self._turned_over = 0
 
-    def run(self) -> Drained:
-        """Work until there is nothing to do or the time is up. Raises what the database thread raised."""
+    def run(self, claiming_over: Callable[[Drained], None] | None = None) -> Drained:
+        """Work until there is nothing to do or the time is up. Raises what the database thread raised.
+
+        `claiming_over` is called, from the database thread, as soon as no more is claimed: what is still
+        under way then may take as long as a request may, and a successor need not wait for it.
+        """
+        self._tell_claiming_over = claiming_over or _tell_nobody
         database = threading.Thread(target=self._database_side, name=f"belfry-pump-{self._lane}")
         database.start()
         try:
@@ -284,6 +285,10 @@ class Pump:
                 _log.warning("database_away", lane=self._lane, error=type(trouble).__name__)
                 connection.close()
                 time.sleep(0.2)
+
+
+def _tell_nobody(_: Drained) -> None:
+    pass
 
 
 def _emptied(queue: deque[Held]) -> Iterator[Held]:

@@ -4,25 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('channels_app', '0001_initial'),
+        ("channels_app", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='channel',
-            name='failing_since_at',
+            model_name="channel",
+            name="failing_since_at",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='channel',
-            name='probe_at',
+            model_name="channel",
+            name="probe_at",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
         migrations.AddField(
-            model_name='channel',
-            name='probes',
+            model_name="channel",
+            name="probes",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
     ]

@@ -14,6 +14,7 @@ import structlog
 
 from channels_app.base import BlockingTransport
 from channels_app.outcomes import Outcome, Verdict
+from channels_app.redaction import without_secrets
 from notifications.carriers.base import Carrier
 from notifications.held import Held, Tried
 
@@ -109,7 +110,8 @@ def send_blocking(held: Sequence[Held], now: datetime) -> list[Verdict]:
     transport: BlockingTransport[Any] = held[0].channel.transport  # type: ignore[assignment]
     messages = [one.message for one in held]
     try:
-        verdicts = list(transport.send(messages, held[0].channel.config, now=now))
+        config = held[0].channel.config
+        verdicts = [without_secrets(verdict, config) for verdict in transport.send(messages, config, now=now)]
         if len(verdicts) == len(held):
             return verdicts
         detail = f"The transport gave {len(verdicts)} verdicts for {len(held)} messages."

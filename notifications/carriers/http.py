@@ -14,6 +14,7 @@ from channels_app import http
 from channels_app.base import CannotBuild, HttpTransport, Request, Response
 from channels_app.no_answer import verdict_of
 from channels_app.outcomes import Outcome, Verdict
+from channels_app.redaction import without_secrets
 from notifications.carriers.base import Carrier
 from notifications.held import Held, Tried
 
@@ -90,7 +91,8 @@ def interpret(held: Held, end: http.Ended, now: datetime) -> Verdict:
     if not isinstance(end, Response):
         return verdict_of(end)
     try:
-        return transport.interpret(end, now=now)
+        verdict = transport.interpret(end, now=now)
     except Exception:  # noqa: BLE001  The far end can answer anything; a transport that trips over it must not stop the pump.
         _log.exception("transport_failed_to_interpret", kind=transport.kind, status=end.status)
         return Verdict(Outcome.UNKNOWN, end.status, "The transport could not read the answer.")
+    return without_secrets(verdict, held.channel.config)  # A far end may repeat what it was sent.
