@@ -12,10 +12,16 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-from django.db import connection
+import structlog
+from django.db import InterfaceError, OperationalError, connection
 
 #: How long a measured difference is trusted. Monotonic clocks drift by far less than 1 ms in it.
 _TRUSTED_FOR_S = 10.0
+
+#: While the database is away the last difference goes on, and is measured again after this time.
+_ASK_AGAIN_S = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class _Difference:
@@ -31,8 +37,18 @@ class _Difference:
         origin = self._origin
         if origin is None or elapsed - self._measured_at > _TRUSTED_FOR_S:
             with self._lock:
-                origin = self._measure()
+                origin = self._measure() if origin is None else self._measure_or_keep(origin)
         return origin + timedelta(seconds=time.monotonic())
+
+    def _measure_or_keep(self, origin: datetime) -> datetime:
+        # Who has something under way must be able to go on without the database.
+        try:
+            return self._measure()
+        except (OperationalError, InterfaceError) as error:
+            _log.warning("clock_not_compared", error=type(error).__name__)
+            connection.close_if_unusable_or_obsolete()
+            self._measured_at = time.monotonic() - _TRUSTED_FOR_S + _ASK_AGAIN_S
+            return origin
 
     def _measure(self) -> datetime:
         with connection.cursor() as cursor:
@@ -49,5 +65,5 @@ _DIFFERENCE = _Difference()
 
 
 def now() -> datetime:
-    """The time, aware, in UTC. Raises Django's `DatabaseError` family when it has to ask and cannot."""
+    """The time, aware, in UTC. Raises Django's `DatabaseError` family when it cannot ask even once."""
     return _DIFFERENCE.now()
