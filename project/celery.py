@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,18 @@ def _check_secrets(**_: Any) -> None:
     except ImproperlyConfigured as error:
         # Any other exception of a signal's receiver is logged, and the worker starts all the same.
         raise SystemExit(f"{error}") from error
+
+
+@worker_init.connect
+def _make_room(**_: Any) -> None:
+    """For hundreds of requests at once beside threads that compute.
+
+    A thread that computes keeps the interpreter for 5 ms by default, in which a pump could have made
+    two hundred exchanges. And every request under way is an open file.
+    """
+    sys.setswitchinterval(0.0005)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 @worker_ready.connect

@@ -175,7 +175,7 @@ MAX_ANSWER_BYTES = integer(
 # --- Deliveries ----------------------------------------------------------------------------------
 LEASE_S = seconds("BELFRY_LEASE_S", "20", "Seconds that a worker may hold a delivery without a sign of life.")
 REQUESTS_IN_FLIGHT = integer(
-    "BELFRY_REQUESTS_IN_FLIGHT", "500", "Requests that one lane of one worker has open at once."
+    "BELFRY_REQUESTS_IN_FLIGHT", "1000", "Requests that one lane of one worker has open at once."
 )
 RETENTION_DAYS = integer("BELFRY_RETENTION_DAYS", "30", "Days after which a notification that ended is forgotten.")
 SHUTDOWN_GRACE_S = seconds(

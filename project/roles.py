@@ -9,8 +9,9 @@ from pathlib import Path
 
 from project.queues import QUEUES_OF_WORKER
 
-#: Tasks at once. A drain is one task that keeps hundreds of requests going.
-_THREADS_OF_WORKER = {"worker-deliver": 8, "worker-control": 4}
+#: Tasks at once. A drain is one task that keeps hundreds of requests going; a lane has at most two: one
+#: that claims, and one whose last requests are still under way.
+_THREADS_OF_WORKER = {"worker-deliver": 16, "worker-control": 4}
 _WEB_THREADS = 16
 
 #: SIGTERM is then Celery's soft shutdown: finish, or give back.
