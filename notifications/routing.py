@@ -120,7 +120,7 @@ def _planned(row: Any, channel: ChannelInUse, decision: Decision, now: datetime)
         notification_id=row.id,
         channel_id=channel.id,
         state=_STATES[decision.verb],
-        lane=lanes.lane_of(channel.transport.lane, row.priority),
+        lane=lanes.lane_of(channel.lane_group, row.priority),
         priority=row.priority,
         reason_code=decision.code if waits else "",
         reason=decision.text if waits else "",

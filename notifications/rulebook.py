@@ -18,6 +18,7 @@ from channels_app.breaker import BreakerSettings
 from channels_app.models import Channel
 from channels_app.ratelimit import Limit
 from channels_app.registry import AnyTransport
+from notifications import lanes
 from notifications.models import Policy, RulesVersion
 from notifications.policy import Candidate, Effective, Rules, Scope, resolve
 
@@ -33,6 +34,14 @@ class ChannelInUse:
     def transport(self) -> AnyTransport:
         """Raises `registry.UnknownKind` when the transport was uninstalled."""
         return registry.get(self.row.kind)
+
+    @cached_property
+    def lane_group(self) -> str:
+        """Which lanes carry it. Where the transport was uninstalled it waits with the others in those of HTTP."""
+        try:
+            return self.transport.lane
+        except registry.UnknownKind:
+            return lanes.HTTP
 
     @cached_property
     def config(self) -> Config:
