@@ -78,11 +78,14 @@ def _run(options: argparse.Namespace, screen: Screen) -> int:
 
 
 def _empty_home() -> Path:
-    """A data folder of the demo's own, beside that of `belfry up`; what an earlier demo left goes. Raises `InUse`."""
+    """A data folder of the demo's own, beside that of `belfry up`; what an earlier demo left goes. Raises `InUse`.
+
+    Its secrets stay: a database that the environment names may hold channels that they seal.
+    """
     path = Path(HOME.read() or ROOT / ".data") / "demo"
     with Home(path).locked():
         for entry in path.iterdir():
-            if entry.name != "lock":
+            if entry.name not in ("lock", "secrets"):
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     return path
 
