@@ -15,11 +15,12 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from django.db import transaction
+from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
 from notifications import catalogue, priority
 from notifications.draft import MAX_DATA_BYTES, Draft, problems
+from notifications.group_commit import GroupCommit
 from notifications.models import ApiKey, acceptance
 from notifications.models.acceptance import NewNotification
 from notifications.models.streamer import Streamer
@@ -70,10 +71,20 @@ def accept(drafts: Sequence[Draft], *, producer: ApiKey | None, now: datetime, b
     ]
     if found:
         raise Refused(found)
+    if len(rows) == 1 and not connection.in_atomic_block:
+        return [_store_with_others(rows[0], now)]
     with transaction.atomic():
         answers = _store(rows, paths, now)
         transaction.on_commit(lambda: wake(ROUTE))
     return answers
+
+
+def _store_with_others(row: NewNotification, now: datetime) -> Accepted:
+    accepted_at = _group.store(row, now)
+    if accepted_at is None:
+        return _standing([row], [""])[0]
+    wake(ROUTE)
+    return Accepted(row.id, row.event_type, accepted_at)
 
 
 #: NUL as JSON writes it. A backslash that is itself escaped begins no escape.
@@ -90,13 +101,18 @@ def _store(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime)
     written = acceptance.store(rows, now=now)
     if len(written) == len(rows):
         return [Accepted(row.id, row.event_type, now) for row in rows]
-    missing = [(row.producer_id, row.idempotency_key or "") for row in rows if row.id not in written]
-    standing = acceptance.standing(missing)
+    new = {row.id: Accepted(row.id, row.event_type, now) for row in rows if row.id in written}
+    repeated = [(row, path) for row, path in zip(rows, paths, strict=True) if row.id not in written]
+    old = _standing([row for row, _ in repeated], [path for _, path in repeated])
+    new |= {row.id: answer for (row, _), answer in zip(repeated, old, strict=True)}
+    return [new[row.id] for row in rows]
+
+
+def _standing(rows: Sequence[NewNotification], paths: Sequence[str]) -> list[Accepted]:
+    """What was answered before under the idempotency keys of `rows`. Raises `IdempotencyConflict`."""
+    standing = acceptance.standing([(row.producer_id, row.idempotency_key or "") for row in rows])
     answers = []
     for row, path in zip(rows, paths, strict=True):
-        if row.id in written:
-            answers.append(Accepted(row.id, row.event_type, now))
-            continue
         old = standing[row.producer_id, row.idempotency_key or ""]
         if bytes(old.digest) != row.digest:
             raise IdempotencyConflict(row.idempotency_key or "", f"{path}idempotency_key")
@@ -145,6 +161,8 @@ def _streamer_id(draft: Draft, producer: ApiKey | None, ids: dict[str, int]) -> 
         return ids[draft.streamer]
     return producer.streamer_id if producer else None
 
+
+_group = GroupCommit()
 
 _encode = msgspec.json.Encoder().encode
 _encode_sorted = msgspec.json.Encoder(order="deterministic").encode

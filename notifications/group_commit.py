@@ -1,0 +1,86 @@
+"""Concurrent requests of a process share one statement, and so one COMMIT and one fsync.
+
+Whoever comes first writes; those who come while that lasts are collected, and the next of them
+writes for all. Nobody is answered before the COMMIT, so nothing of durability is given up; alone, a
+request is written at once. One row that Postgres refuses is refused alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.db import DataError, IntegrityError
+
+from notifications.models import acceptance
+from notifications.models.acceptance import NewNotification
+
+#: Rows of one statement; more wait for the next.
+AT_MOST = 500
+
+
+@dataclass(slots=True, eq=False)
+class _Ticket:
+    row: NewNotification
+    now: datetime
+    done: bool = False
+    written_at: datetime | None = None
+    error: BaseException | None = None
+
+
+@dataclass(slots=True)
+class GroupCommit:
+    """One of these a process."""
+
+    _arriving: threading.Lock = field(default_factory=threading.Lock)
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+    _waiting: list[_Ticket] = field(default_factory=list)
+
+    def store(self, row: NewNotification, now: datetime) -> datetime | None:
+        """Write `row`, together with those that others bring. Returns when it was accepted, once that is durable.
+
+        None: its idempotency key is taken. Raises Django's `DatabaseError` family.
+        """
+        ticket = _Ticket(row, now)
+        with self._arriving:
+            self._waiting.append(ticket)
+        while not ticket.done:
+            with self._writing:
+                if not ticket.done:
+                    self._write_for_all()
+        if ticket.error is not None:
+            raise ticket.error
+        return ticket.written_at
+
+    def _write_for_all(self) -> None:
+        with self._arriving:
+            batch, self._waiting = self._waiting[:AT_MOST], self._waiting[AT_MOST:]
+        try:
+            _write(batch)
+        except (DataError, IntegrityError):
+            for ticket in batch:
+                _write_alone(ticket)
+        except BaseException as error:
+            for ticket in batch:
+                ticket.error = error
+            raise
+        finally:
+            for ticket in batch:
+                ticket.done = True
+
+
+def _write(batch: list[_Ticket]) -> None:
+    # One statement without a transaction around it: it is its own, in one round trip.
+    now = batch[-1].now
+    written: frozenset[Any] = acceptance.store([ticket.row for ticket in batch], now=now)
+    for ticket in batch:
+        ticket.written_at = now if ticket.row.id in written else None
+
+
+def _write_alone(ticket: _Ticket) -> None:
+    try:
+        _write([ticket])
+    except (DataError, IntegrityError) as error:
+        ticket.error = error
