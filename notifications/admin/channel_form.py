@@ -50,6 +50,13 @@ class ChannelForm(GenericForm[Channel]):
             if field.form_name in self.fields:
                 self.initial.setdefault(field.form_name, config_field.initial(field, self.instance.config))
 
+    def clean_key(self) -> str:
+        # Django leaves out a constraint whose condition is about a field that the form does not have.
+        key: str = self.cleaned_data["key"]
+        if Channel.objects.current().filter(key=key).exclude(pk=self.instance.pk).exists():
+            raise forms.ValidationError("Another channel has this key.")
+        return key
+
     def clean_owner_key(self) -> str:
         key: str = self.cleaned_data["owner_key"]
         if key and not Streamer.objects.filter(key=key).exists():

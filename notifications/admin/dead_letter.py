@@ -195,6 +195,8 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
             # With everything selected, Django needs one id to see that an action was meant.
             "chosen": chosen[:1] if across else chosen,
             "across": across,
+            # Chosen on a list that shows what waits, and no longer waiting.
+            "left": 0 if across else len(chosen) - looked_at.count,
             "newest": looked_at.newest,
             "max_reason_chars": _MAX_REASON_CHARS,
         }

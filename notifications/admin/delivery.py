@@ -21,7 +21,7 @@ from notifications.states import OPEN, State
 @admin.register(Delivery)
 class DeliveryAdmin(ReadOnlyPage[Delivery]):
     change_form_template = "admin/belfry/delivery.html"
-    list_display = ("of", "to", "state_shown", "told_why", "attempts", "moves")
+    list_display = ("of", "to", "state_shown", "told_why", "moves")
     list_filter = (StateFilter, ChannelFilter, PriorityFilter)
     list_select_related = ("notification", "channel")
     search_fields = ("address", "reason_code")
@@ -79,7 +79,7 @@ class DeliveryAdmin(ReadOnlyPage[Delivery]):
     def why(self, delivery: Delivery) -> str:
         return timeline.standing(delivery)
 
-    @admin.display(description="Ended, or moves on (UTC)")
+    @admin.display(description="Ended or due (UTC)")
     def moves(self, delivery: Delivery) -> SafeString:
         return badges.moment(delivery.due_at if State(delivery.state) in OPEN else delivery.settled_at)
 
