@@ -30,6 +30,12 @@ class ChannelQuerySet(models.QuerySet["Channel"]):
     def note_working(self, channel_id: int) -> None:
         self.filter(pk=channel_id, failing_since_at__isnull=False).update(failing_since_at=None)
 
+    def note_slow(self, channel_id: int, now: datetime) -> None:
+        self.filter(pk=channel_id, slow_since_at__isnull=True).update(slow_since_at=now)
+
+    def note_quick(self, channel_id: int) -> None:
+        self.filter(pk=channel_id, slow_since_at__isnull=False).update(slow_since_at=None)
+
     def quarantine(self, channel_id: int, *, reason: str, now: datetime, probe_at: datetime) -> bool:
         """Take a channel out of service. False when it is already, or was deleted."""
         return bool(
@@ -125,6 +131,8 @@ class Channel(models.Model):
         help_text="Longest wait for an answer. Empty: 15 s.",
     )
 
+    #: Since when it answers so slowly that it travels in a lane of its own; None while it is quick.
+    slow_since_at = models.DateTimeField(null=True, blank=True, editable=False)
     #: Since when its breaker has not closed; None while it works.
     failing_since_at = models.DateTimeField(null=True, blank=True, editable=False)
     quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)

@@ -33,6 +33,7 @@ from notifications.models.transitions import Result
 from notifications.rendering import message_of
 from notifications.retry import Schedule
 from notifications.rulebook import ChannelInUse, Rulebook
+from notifications.slowness import Slowness
 from notifications.states import State
 
 #: A delivery whose channel cannot be used as it is configured looks again after this time.
@@ -40,6 +41,9 @@ MISCONFIGURED_PAUSE_S = 60.0
 
 #: For a caller who leaves the question of another try to somebody else.
 NO_RETRIES = Schedule(max_attempts=1)
+
+#: What this worker has seen of how quickly channels answer.
+_slowness = Slowness()
 
 _log = structlog.get_logger(__name__)
 
@@ -145,6 +149,7 @@ def settle(results: Sequence[Result], tried: Sequence[Tried], now: datetime) -> 
     if late:
         _log.warning("results_fenced_off", count=late)
     if tried:
+        _slowness.learn(tried, now)
         quarantine.learn(tried, gates.observe(tried), rulebook.kept(), now)
     return written
 

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from notifications import lanes, rulebook
+from notifications import rulebook, slowness
 from notifications.models import transitions, unrouted
 from notifications.models.transitions import NewDelivery
 from notifications.policy import Decision, Facts, Verb, decide, select
@@ -120,7 +120,7 @@ def _planned(row: Any, channel: ChannelInUse, decision: Decision, now: datetime)
         notification_id=row.id,
         channel_id=channel.id,
         state=_STATES[decision.verb],
-        lane=lanes.lane_of(channel.lane_group, row.priority),
+        lane=slowness.lane_of(channel, row.priority),
         priority=row.priority,
         reason_code=decision.code if waits else "",
         reason=decision.text if waits else "",

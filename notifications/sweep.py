@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
-from notifications import lanes, rulebook
+from notifications import lanes, rulebook, slowness
 from notifications.models import due, transitions, unrouted
 from notifications.policy import Decision, Verb, decide
 from notifications.routing import facts_of
@@ -46,6 +46,7 @@ class Swept:
     taken_back: int = 0
     ended: int = 0
     promoted: int = 0
+    moved_aside: int = 0
     woken: list[str] = field(default_factory=list)
     duration_ms: float = 0.0
 
@@ -57,6 +58,7 @@ def sweep(now: datetime) -> Swept:
     found.taken_back = len(transitions.take_back(now=now, limit=LIMIT, most_lost_leases=MOST_LOST_LEASES))
     found.ended = transitions.cancel_overdue(now=now, limit=LIMIT)
     found.promoted = promote_due(now)
+    found.moved_aside = slowness.move_aside(rulebook.current(), limit=LIMIT)
     found.woken = _wake_what_waits(now)
     found.duration_ms = (time.perf_counter() - began) * 1000
     level = _log.info if found.taken_back or found.ended or found.promoted else _log.debug

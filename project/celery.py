@@ -37,8 +37,6 @@ app.conf.update(
     worker_send_task_events=False,
     worker_disable_rate_limits=True,
     worker_hijack_root_logger=False,
-    # Needs REMAP_SIGTERM=SIGQUIT: SIGTERM then means finish, or give back, within this time.
-    worker_soft_shutdown_timeout=settings.BELFRY_SHUTDOWN_GRACE_S,
     timezone="UTC",
     enable_utc=True,
     task_default_queue=CONTROL,
@@ -81,7 +79,7 @@ def _make_room(**_: Any) -> None:
     two hundred exchanges. And every request under way is an open file.
     """
     sys.setswitchinterval(0.0005)
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 

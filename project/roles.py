@@ -14,9 +14,6 @@ from project.queues import QUEUES_OF_WORKER
 _THREADS_OF_WORKER = {"worker-deliver": 16, "worker-control": 4}
 _WEB_THREADS = 16
 
-#: SIGTERM is then Celery's soft shutdown: finish, or give back.
-SOFT_SHUTDOWN = {"REMAP_SIGTERM": "SIGQUIT"}
-
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from project import env
-from project.roles import ROLES, SOFT_SHUTDOWN, Place, command_line
+from project.roles import ROLES, Place, command_line
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="where beat keeps its schedule (%(default)s)")
     options = parser.parse_args()
     command = command_line(options.role, Place(options.host, options.port, options.folder))
-    os.execve(command[0], command, {**env.inherited(), **SOFT_SHUTDOWN})
+    os.execve(command[0], command, dict(env.inherited()))
 
 
 if __name__ == "__main__":

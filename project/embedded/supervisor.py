@@ -26,7 +26,7 @@ from project.embedded.engines import ENGINE_VARIABLES, Engines
 from project.embedded.home import Home, free_port
 from project.embedded.process import Process, wait_until
 from project.embedded.watch import Report, Watch
-from project.roles import ROLES, SAY_READY, SOFT_SHUTDOWN, STOP_ORDER, Place, command_line
+from project.roles import ROLES, SAY_READY, STOP_ORDER, Place, command_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -37,7 +37,6 @@ _GRACE_S = "10"
 #: For Python and Celery themselves.
 _FOR_PYTHON = {
     "PYTHONUNBUFFERED": "1",
-    **SOFT_SHUTDOWN,
     # Root in a container is the operator's choice, and not worth a page of warning at each start.
     "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
 }

@@ -12,7 +12,7 @@ from notifications.models.transitions.creating import NewDelivery, create
 from notifications.models.transitions.ending import cancel, cancel_overdue, replay
 from notifications.models.transitions.leasing import give_back, renew, take_back
 from notifications.models.transitions.settling import Result, settle
-from notifications.models.transitions.waiting import postpone, promote, release
+from notifications.models.transitions.waiting import change_lane, postpone, promote, release
 
 __all__ = [
     "NewDelivery",
@@ -20,6 +20,7 @@ __all__ = [
     "Room",
     "cancel",
     "cancel_overdue",
+    "change_lane",
     "claim",
     "claim_one",
     "create",

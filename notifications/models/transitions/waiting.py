@@ -56,6 +56,24 @@ def release(channel_id: int, *, code: str, now: datetime, spread_s: float) -> in
     )
 
 
+_CHANGE_LANE = """
+WITH moving AS (
+    SELECT id FROM notifications_delivery
+    WHERE lane = ANY(%(from_lanes)b::text[]) AND channel_id = ANY(%(channel_ids)b::int8[])
+      AND state IN ('pending', 'retrying')
+    LIMIT %(limit)b FOR UPDATE SKIP LOCKED
+)
+UPDATE notifications_delivery d SET lane = %(to)b FROM moving WHERE d.id = moving.id
+RETURNING d.id
+"""
+
+
+def change_lane(channel_ids: Sequence[int], *, from_lanes: Sequence[str], to: str, limit: int) -> int:
+    """Not a move: what may be sent on these channels travels in another lane from now on."""
+    values = {"channel_ids": list(channel_ids), "from_lanes": list(from_lanes), "to": to, "limit": limit}
+    return len(statement.run(_CHANGE_LANE, values))
+
+
 _POSTPONE = """
 UPDATE notifications_delivery d SET due_at = v.due_at, reason_code = v.reason_code, reason = v.reason
 FROM unnest(%(ids)b::int8[], %(due_ats)b::timestamptz[], %(reason_codes)b::text[], %(reasons)b::text[])
