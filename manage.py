@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Django's commands, and Belfry's own that start processes: `up` and `demo`."""
+"""Django's commands, and Belfry's own that start processes: `up`, `demo` and `bench`."""
 
 from __future__ import annotations
 

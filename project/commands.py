@@ -1,6 +1,6 @@
 """What `./belfry COMMAND` and `python manage.py COMMAND` do: find or start the engines, then run the command.
 
-up, demo ...      start processes of their own (`APPLICATIONS`)
+up, demo, bench   start processes of their own (`APPLICATIONS`)
 anything else     is a command of Django's or of ours, run with engines: those the environment names,
                   those of a running `belfry up`, or embedded ones for as long as the command takes
 """
@@ -23,7 +23,7 @@ from project.embedded.process import StartFailed
 ROOT = Path(__file__).resolve().parent.parent
 
 #: Commands with processes of their own, by the module whose `main(arguments) -> exit code` runs them.
-APPLICATIONS = {"up": "project.embedded.up", "demo": "project.demo.main"}
+APPLICATIONS = {"up": "project.embedded.up", "demo": "project.demo.main", "bench": "benchmarks.main"}
 #: Commands of Django's that ask no engine.
 NEED_NO_ENGINE = frozenset(
     {"help", "version", "check", "collectstatic", "compilemessages", "diffsettings", "makemessages", "spectacular"}
