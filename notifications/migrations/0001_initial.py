@@ -169,6 +169,7 @@ class Migration(migrations.Migration):
                 (
                     "delivery",
                     models.ForeignKey(
+                        db_constraint=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="attempt_log",
                         to="notifications.delivery",
