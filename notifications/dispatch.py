@@ -64,7 +64,7 @@ def guard(rows: Iterable[Any], book: Rulebook, now: datetime) -> Guarded:
     by_channel: dict[int, list[Any]] = {}
     for row in rows:
         if row.expires_at is not None and row.expires_at <= now:
-            results.append(_wait(row, now, now, "expired", "It expired before it could be sent."))
+            results.append(expired(row, now))
         else:
             by_channel.setdefault(row.channel_id, []).append(row)
     usable: list[tuple[ChannelInUse, list[Any]]] = []
@@ -80,6 +80,11 @@ def guard(rows: Iterable[Any], book: Rulebook, now: datetime) -> Guarded:
             ready.append((channel, passes.rows))
         results += [_wait(wait.row, wait.until, now, wait.code, wait.text) for wait in passes.waits]
     return Guarded(ready, results)
+
+
+def expired(row: Any, now: datetime) -> Result:
+    """What a delivery is told that is too late to be sent: it waits for the sweep, which ends it."""
+    return _wait(row, now, now, "expired", "It expired before it could be sent.")
 
 
 def prepare(ready: Iterable[tuple[ChannelInUse, list[Any]]], now: datetime) -> tuple[list[Held], list[Result]]:

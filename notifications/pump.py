@@ -15,7 +15,7 @@ import itertools
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -73,8 +73,11 @@ class _Hands:
     """What is between claim and settle. Each deque has one thread that fills it and one that empties it."""
 
     ready: deque[Held] = field(default_factory=deque)
-    under_way: dict[int, Held] = field(default_factory=dict)
+    #: By id and token: where a lease ran out, the same delivery may be under way under two.
+    under_way: dict[tuple[int, int], Held] = field(default_factory=dict)
     ended: deque[Tried] = field(default_factory=deque)
+    #: Expired while they waited for a slot.
+    expired: deque[Held] = field(default_factory=deque)
     unsent: deque[Result] = field(default_factory=deque)
 
 
@@ -135,27 +138,30 @@ class Pump:
                 return
             ended = self._carrier.poll(0.05, self._clock)
             for tried in ended:
-                del hands.under_way[tried.held.row.id]
+                del hands.under_way[tried.held.lease]
+                hands.ready.extendleft(self._slots.end(tried))
             hands.ended.extend(ended)
             self._turned_over += len(ended)
-            self._start([one for tried in ended for one in self._slots.end(tried)])
             if len(hands.ended) >= pace.flush_at or self._made_room():
                 self._nudge.set()
 
-    def _start(self, waiting: Iterable[Held]) -> None:
+    def _start(self, waiting: Iterator[Held]) -> None:
         """Begin what has a slot. What has none, of its channel or of the carrier, waits for its turn."""
-        hands, batch = self._hands, []
+        hands, batch, now = self._hands, [], self._clock()
         room = self._carrier.capacity - len(hands.under_way)
         for one in waiting:
             if room <= 0:
                 hands.ready.appendleft(one)
                 break
-            if self._slots.start(one):
-                hands.under_way[one.row.id] = one
+            if one.row.expires_at is not None and one.row.expires_at <= now:
+                hands.expired.append(one)
+                hands.ready.extendleft(self._slots.drop(one))
+            elif self._slots.start(one):
+                hands.under_way[one.lease] = one
                 batch.append(one)
                 room -= 1
         if batch:
-            self._carrier.start(batch, self._clock())
+            self._carrier.start(batch, now)
 
     # --- The database's side.
 
@@ -164,7 +170,9 @@ class Pump:
             self._claim_and_settle()
         except BaseException as failure:  # noqa: BLE001  Handed to the caller's thread, where Celery sees it.
             self._failure = failure
+            # What nobody could settle is not begun.
             self._hands.ready.clear()
+            _ = list(self._slots.unpark())
         finally:
             self._end_claiming()
             connection.close()
@@ -196,7 +204,7 @@ class Pump:
                 self._nudge.clear()
 
     def _unwritten(self) -> int:
-        return len(self._hands.ended) + len(self._hands.unsent)
+        return len(self._hands.ended) + len(self._hands.expired) + len(self._hands.unsent)
 
     def _wants_more(self) -> bool:
         return len(self._hands.ready) < self._pace.claim_at_most // 2 and not self._claiming_over.is_set()
@@ -258,14 +266,15 @@ class Pump:
         """Write what has ended and what is held back. What could not be written stays for the next time."""
         hands, now = self._hands, self._clock()
         tried = list(itertools.islice(hands.ended, 1000))
+        expired = list(itertools.islice(hands.expired, 1000))
         unsent = list(itertools.islice(hands.unsent, 1000))
         results = [dispatch.conclude(one, self._declared, now, dispatch.draw()) for one in tried]
+        results += [dispatch.expired(one.row, now) for one in expired]
         self._drained.settled += len(dispatch.settle([*results, *unsent], tried, now))
         self._drained.statements += 1
-        for _ in tried:
-            hands.ended.popleft()
-        for _ in unsent:
-            hands.unsent.popleft()
+        for queue, written in ((hands.ended, tried), (hands.expired, expired), (hands.unsent, unsent)):
+            for _ in written:
+                queue.popleft()  # type: ignore[attr-defined]
 
     def _renew(self) -> None:
         held = [*list(self._hands.under_way.values()), *list(self._hands.ready), *self._slots.parked()]

@@ -8,6 +8,7 @@ thread.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class Slots:
         return True
 
     def end(self, tried: Tried) -> list[Held]:
-        """Give its slot back and learn from it; what was parked of the channel and now has room."""
+        """Give its slot back and learn from it; what was parked of the channel and now has room, last one first."""
         channel = self._of(tried.held)
         channel.under_way -= 1
         signal = tried.verdict.outcome.breaker_signal
@@ -102,8 +103,13 @@ class Slots:
             channel.window = min(channel.most, channel.window + 1)
         elif signal is BreakerSignal.FAILURE:
             channel.window = max(1, channel.window // 2)
-        room = min(len(channel.parked), channel.window - channel.under_way)
-        return [channel.parked.popleft() for _ in range(room)]
+        return _let_in(channel)
+
+    def drop(self, one: Held) -> list[Held]:
+        """It will not be started after all; what was parked of the channel and now has room."""
+        channel = self._of(one)
+        channel.claimed -= 1
+        return _let_in(channel)
 
     def unpark(self) -> Iterator[Held]:
         """Take out all that is parked: the pump will not get to it."""
@@ -122,3 +128,12 @@ class Slots:
             most = one.channel.row.max_in_flight or self._most
             channel = self._channels[one.channel.id] = _Channel(min(FIRST_WINDOW, most), most)
         return channel
+
+
+def _let_in(channel: _Channel) -> list[Held]:
+    """What may leave the parking place, the last one first. The other thread may be emptying it (`unpark`)."""
+    found: list[Held] = []
+    with contextlib.suppress(IndexError):
+        while len(found) < channel.window - channel.under_way:
+            found.append(channel.parked.popleft())
+    return found[::-1]
