@@ -57,8 +57,8 @@ WITH RECURSIVE active(channel_id) AS (
 UPDATE notifications_delivery d
 SET state = 'sending', token = d.token + 1, lease_until = %(lease_until)b,
     first_attempt_at = coalesce(d.first_attempt_at, %(now)b)
-FROM due, notifications_notification n LEFT JOIN notifications_streamer s ON s.id = n.streamer_id
-WHERE d.id = due.id AND d.state IN {guard("e")} AND n.id = d.notification_id
+FROM notifications_notification n LEFT JOIN notifications_streamer s ON s.id = n.streamer_id
+WHERE d.id = ANY (ARRAY(SELECT id FROM due)) AND d.state IN {guard("e")} AND n.id = d.notification_id
 RETURNING {_CLAIMED_COLUMNS}
 """
 

@@ -53,16 +53,15 @@ WITH v AS (
         due_at = v.due_at, lease_until = NULL,
         settled_at = CASE WHEN v.state IN ('delivered', 'dead') THEN %(now)b::timestamptz END
     FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
-    RETURNING d.id, d.channel_id, d.attempts
+    RETURNING d.id, d.channel_id, d.attempts, d.state, v.outcome, v.code, v.detail, v.fingerprint, v.started_at,
+        v.duration_ms
 ), logged AS (
     INSERT INTO notifications_attempt (delivery_id, started_at, duration_ms, outcome, code, detail)
-    SELECT v.id, v.started_at, v.duration_ms, v.outcome, v.code, v.detail
-    FROM v JOIN moved ON moved.id = v.id WHERE v.outcome <> ''
+    SELECT id, started_at, duration_ms, outcome, code, detail FROM moved WHERE outcome <> ''
 ), buried AS (
     INSERT INTO notifications_deadletter
         (delivery_id, channel_id, outcome, code, detail, fingerprint, attempts, buried_at, discard_reason, decided_by)
-    SELECT v.id, moved.channel_id, v.outcome, v.code, v.detail, v.fingerprint, moved.attempts, %(now)b, '', ''
-    FROM v JOIN moved ON moved.id = v.id WHERE v.state = 'dead'
+    SELECT id, channel_id, outcome, code, detail, fingerprint, attempts, %(now)b, '', '' FROM moved WHERE state = 'dead'
 )
 SELECT id FROM moved
 """
