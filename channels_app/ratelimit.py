@@ -99,27 +99,34 @@ class RateLimits:
 
     def pause(self, channel_id: int, seconds: float, *, now: datetime | None = None) -> None:
         """Let nothing go to the channel for `seconds`, at most ten hours. Never raises."""
+        try:
+            self.hold(channel_id, seconds, now=now)
+        except Away:
+            UNAVAILABLE.inc()
+
+    def hold(self, channel_id: int, seconds: float, *, now: datetime | None = None) -> None:
+        """Pause by hand: the same, but raises `Away`."""
         if seconds > 0:
             self._pauses([channel_id], min(seconds, MAX_RETRY_AFTER_S), now)
 
     def resume(self, channel_id: int) -> None:
-        """End a pause at once. Never raises."""
+        """End a pause at once, by hand. Raises `Away`."""
         self._pauses([channel_id], -1, None)
 
     def paused_for(self, channel_ids: Sequence[int], *, now: datetime | None = None) -> dict[int, float]:
         """The seconds that each paused channel's pause still lasts; channels that are not paused are left out."""
-        lasts = self._pauses(channel_ids, 0, now)
-        return {channel: ms / 1000 for channel, ms in zip(channel_ids, lasts, strict=False) if ms > 0}
+        try:
+            lasts = self._pauses(channel_ids, 0, now)
+        except Away:
+            UNAVAILABLE.inc()
+            return {}
+        return {channel: ms / 1000 for channel, ms in zip(channel_ids, lasts, strict=True) if ms > 0}
 
     def _pauses(self, channel_ids: Sequence[int], seconds: float, now: datetime | None) -> Iterable[float]:
         if not channel_ids:
             return ()
         arguments = (_ms(now), [seconds * 1000] * len(channel_ids))
-        try:
-            lasts: list[float] = self._volatile.run(_PAUSE, [_pause_key(each) for each in channel_ids], arguments)
-        except Away:
-            UNAVAILABLE.inc()
-            return ()
+        lasts: list[float] = self._volatile.run(_PAUSE, [_pause_key(each) for each in channel_ids], arguments)
         return lasts
 
 

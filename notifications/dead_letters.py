@@ -7,13 +7,45 @@ more is left alone, so what has arrived meanwhile is not sent again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Count, Max, Min
 
 from channels_app.models import Channel
 from notifications.models import DeadLetter, transitions
+from notifications.models.dead_letter import DeadLetterQuerySet
 from notifications.wake import wake
+
+#: Letters that are decided on in one transaction.
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Equal failures of one channel. `newest` stands for them all."""
+
+    newest: DeadLetter
+    count: int
+    first_at: datetime
+    last_at: datetime
+
+
+def groups(letters: DeadLetterQuerySet, *, limit: int) -> list[Group]:
+    """Equal failures as one line each, the most frequent first. Two queries, however many letters there are."""
+    found = list(
+        letters.order_by()
+        .values("channel_id", "fingerprint")
+        .annotate(count=Count("id"), first=Min("buried_at"), last=Max("buried_at"), newest=Max("id"))
+        .order_by("-count", "-last", "channel_id", "fingerprint")[:limit]
+    )
+    newest = letters.in_bulk([group["newest"] for group in found])
+    return [
+        Group(newest[group["newest"]], group["count"], group["first"], group["last"])
+        for group in found
+        if group["newest"] in newest
+    ]
 
 
 def replay(letters: Sequence[DeadLetter], *, by: str, now: datetime) -> int:
@@ -34,3 +66,21 @@ def replay(letters: Sequence[DeadLetter], *, by: str, now: datetime) -> int:
 def discard(letters: Sequence[DeadLetter], *, reason: str, by: str, now: datetime) -> int:
     """Decide that these will not be sent. They stay readable. Returns how many were decided now."""
     return DeadLetter.objects.discard([letter.pk for letter in letters], reason=reason, by=by, now=now)
+
+
+def discard_many(letters: DeadLetterQuerySet, *, reason: str, by: str, now: datetime, most: int | None = None) -> int:
+    """Discard those of `letters` that wait, oldest first, in batches; `most` of them. Returns how many.
+
+    What is buried meanwhile is not meant.
+    """
+    waiting = letters.waiting().order_by("pk")
+    newest = waiting.aggregate(newest=Max("pk"))["newest"] or 0
+    behind, decided = 0, 0
+    while most is None or decided < most:
+        size = BATCH if most is None else min(BATCH, most - decided)
+        ids = list(waiting.filter(pk__gt=behind, pk__lte=newest).values_list("pk", flat=True)[:size])
+        if not ids:
+            break
+        decided += DeadLetter.objects.discard(ids, reason=reason, by=by, now=now)
+        behind = ids[-1]
+    return decided

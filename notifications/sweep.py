@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.db import transaction
 
-from notifications import lanes, rulebook, slowness
+from notifications import lanes, replays, rulebook, slowness
 from notifications.models import due, transitions, unrouted
 from notifications.policy import Decision, Verb, decide
 from notifications.routing import facts_of
@@ -48,6 +48,7 @@ class Swept:
     promoted: int = 0
     moved_aside: int = 0
     woken: list[str] = field(default_factory=list)
+    replay_jobs: int = 0
     duration_ms: float = 0.0
 
 
@@ -60,6 +61,7 @@ def sweep(now: datetime) -> Swept:
     found.promoted = promote_due(now)
     found.moved_aside = slowness.move_aside(rulebook.current(), limit=LIMIT)
     found.woken = _wake_what_waits(now)
+    found.replay_jobs = replays.advance_all(now)
     found.duration_ms = (time.perf_counter() - began) * 1000
     level = _log.info if found.taken_back or found.ended or found.promoted else _log.debug
     level("swept", **asdict(found))

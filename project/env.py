@@ -178,6 +178,9 @@ REQUESTS_IN_FLIGHT = integer(
     "BELFRY_REQUESTS_IN_FLIGHT", "1000", "Requests that one lane of one worker has open at once."
 )
 RETENTION_DAYS = integer("BELFRY_RETENTION_DAYS", "30", "Days after which a notification that ended is forgotten.")
+DEAD_LETTER_RETENTION_DAYS = integer(
+    "BELFRY_DEAD_LETTER_RETENTION_DAYS", "90", "Days that a dead letter on which nobody decides keeps its notification."
+)
 SHUTDOWN_GRACE_S = seconds(
     "BELFRY_SHUTDOWN_GRACE_S", "30", "Seconds that a worker has to finish or give back what is in flight."
 )

@@ -166,6 +166,8 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "DeliveryState": "notifications.models.Delivery.STATES",
         "NotificationState": "notifications.models.Notification.Summary",
         "PartState": "notifications.api.health.PART_STATES",
+        "ReplayJobState": "notifications.models.ReplayJob.State",
+        "BreakerState": "notifications.api.channel_control.BREAKER_STATES",
     },
     # The docs page from our own host, not from somebody's CDN.
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -195,5 +197,7 @@ BELFRY_LEASE_S = env.LEASE_S.read()
 BELFRY_REQUESTS_IN_FLIGHT = env.REQUESTS_IN_FLIGHT.read()
 # Days after which a notification that ended is forgotten.
 BELFRY_RETENTION_DAYS = env.RETENTION_DAYS.read()
+# Days that a dead letter on which nobody decides keeps its notification.
+BELFRY_DEAD_LETTER_RETENTION_DAYS = env.DEAD_LETTER_RETENTION_DAYS.read()
 # Seconds that a worker has at its end.
 BELFRY_SHUTDOWN_GRACE_S = env.SHUTDOWN_GRACE_S.read()

@@ -18,7 +18,7 @@ from channels_app.configuration import MASK, InvalidConfig
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome
 from channels_app.secrets import SecretUnreadable
-from notifications import clock
+from notifications import channel_control, clock
 from notifications.api.caller import Caller, caller_of
 from notifications.api.pagination import ByKey
 from notifications.api.problems import conflict
@@ -170,6 +170,12 @@ class Channels(Resources):
 
     def rows(self, caller: Caller) -> QuerySet[Channel]:
         return caller.channels()
+
+    def perform_update(self, serializer: Any) -> None:
+        """A channel that gets new settings is out of quarantine at once."""
+        now, by = clock.now(), caller_of(self.request).name
+        if channel_control.change_settings(serializer.instance, serializer.save, by=by, now=now):
+            serializer.instance.refresh_from_db()
 
     def perform_destroy(self, instance: Channel) -> None:
         retire(instance, by=caller_of(self.request).name, now=clock.now())

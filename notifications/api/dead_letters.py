@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import django_filters
 import msgspec
-from django.core.exceptions import ValidationError
-from django.db.models import Count, Max, Min
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from msgspec import Meta
 from rest_framework import serializers
@@ -20,54 +18,41 @@ from rest_framework.viewsets import GenericViewSet
 from channels_app.outcomes import Outcome
 from notifications import clock, dead_letters
 from notifications.api.caller import IsOperator, caller_of, known_caller
-from notifications.api.filters import MomentFilter, in_utc
+from notifications.api.filters import MomentFilter
 from notifications.api.pagination import NewestFirst
 from notifications.api.problems import conflict, invalid
 from notifications.api.wire import body_of
+from notifications.dead_letters import Group
 from notifications.models import DeadLetter
 from notifications.models.dead_letter import DeadLetterQuerySet
+from notifications.selection import Selection
 
-#: Dead letters that one request replays at most; the answer says how many are left.
-MAX_REPLAYED = 1000
+#: Dead letters that one request replays, or discards, at most.
+MAX_REPLAYED, MAX_DISCARDED = 1000, 50_000
 #: Groups in one answer.
 MAX_GROUPS = 500
 
 
-class Selection(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+class ReplayRequest(Selection, kw_only=True, forbid_unknown_fields=True):
     """Which dead letters to replay: all waiting ones that fit every field that is given."""
 
-    ids: Annotated[list[Annotated[int, Meta(ge=1)]], Meta(min_length=1, max_length=MAX_REPLAYED)] | None = None
-    channel: str | None = None
-    fingerprint: str | None = None
-    since: Annotated[datetime, Meta(tz=True)] | None = None
     dry_run: bool = False
 
-    def of(self, rows: DeadLetterQuerySet) -> DeadLetterQuerySet:
-        """Those of `rows` that are meant. Raises `Problem` where nothing was named: that is never meant."""
-        wanted = {
-            "pk__in": self.ids,
-            "channel__key": self.channel,
-            "fingerprint": self.fingerprint,
-            "buried_at__gte": self._since_in_utc(),
-        }
-        given = {lookup: value for lookup, value in wanted.items() if value is not None}
-        if not given:
-            raise invalid(("", "Name ids, channel, fingerprint or since."))
-        if any("\0" in value for value in given.values() if isinstance(value, str)):
-            raise invalid(("", "The character NUL fits nothing."))
-        return rows.waiting().filter(**given)
 
-    def _since_in_utc(self) -> datetime | None:
-        try:
-            return in_utc(self.since) if self.since else None
-        except ValidationError as error:
-            raise invalid(("since", str(error.message))) from None
+_Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
 
 class DiscardRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Why it will not be sent."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+    reason: _Reason
+
+
+class DiscardManyRequest(Selection, kw_only=True, forbid_unknown_fields=True):
+    """Which dead letters will not be sent, and why: all waiting ones that fit every field that is given."""
+
+    reason: _Reason
+    dry_run: bool = False
 
 
 class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
@@ -93,6 +78,9 @@ class GroupSerializer(serializers.Serializer[Any]):
 
     channel = serializers.CharField(help_text="Key of the channel.")
     fingerprint = serializers.CharField()
+    outcome = serializers.ChoiceField(choices=[outcome.value for outcome in Outcome])
+    code = serializers.IntegerField(help_text="The far end's own number; 0 when there was no answer.")
+    detail = serializers.CharField(help_text="What it said to the newest, shortened.")
     count = serializers.IntegerField()
     first = serializers.DateTimeField(help_text="When the first of them was buried.")
     last = serializers.DateTimeField(help_text="When the last was.")
@@ -110,12 +98,24 @@ class ReplayedSerializer(serializers.Serializer[Any]):
     dry_run = serializers.BooleanField()
 
 
+class DiscardedSerializer(serializers.Serializer[Any]):
+    matched = serializers.IntegerField(help_text="Waiting dead letters that fit.")
+    discarded = serializers.IntegerField(help_text="How many were decided on now.")
+    dry_run = serializers.BooleanField()
+
+
 class DeadLetterFilters(django_filters.FilterSet):  # type: ignore[misc]
     channel = django_filters.CharFilter(field_name="channel__key", help_text="Key of a channel.")
     outcome = django_filters.ChoiceFilter(
         choices=[(outcome.value, outcome.value) for outcome in Outcome], help_text="What the last try came to."
     )
     fingerprint = django_filters.CharFilter(help_text="Those of one group.")
+    streamer = django_filters.CharFilter(
+        field_name="delivery__notification__streamer__key", help_text="Key of a streamer."
+    )
+    event_type = django_filters.CharFilter(
+        field_name="delivery__notification__event_type", help_text="What they are about."
+    )
     since = MomentFilter(field_name="buried_at", lookup_expr="gte", help_text="Buried from here.")
     until = MomentFilter(field_name="buried_at", lookup_expr="lt", help_text="Buried before.")
     decided = django_filters.BooleanFilter(
@@ -150,7 +150,7 @@ class DeadLetters(ListModelMixin, RetrieveModelMixin, GenericViewSet[DeadLetter]
     @property
     def body_type(self) -> Any:
         """What the parser reads the body into."""
-        return {"discard": DiscardRequest, "replay_many": Selection}.get(self.action or "", Any)
+        return _BODIES.get(self.action or "", Any)
 
     def get_queryset(self) -> DeadLetterQuerySet:
         caller = known_caller(self.request)
@@ -165,18 +165,10 @@ class DeadLetters(ListModelMixin, RetrieveModelMixin, GenericViewSet[DeadLetter]
         filters=True,
     )
     def groups(self, request: Request) -> Response:
-        rows = self.filter_queryset(self.get_queryset())
-        groups = list(
-            rows.values("channel_id", "channel__key", "fingerprint")
-            .annotate(count=Count("id"), first=Min("buried_at"), last=Max("buried_at"), sample=Max("id"))
-            .order_by("-count", "-last", "channel_id", "fingerprint")[: MAX_GROUPS + 1]
-        )
-        samples = self.get_queryset().in_bulk([group["sample"] for group in groups])
-        results = [
-            {**group, "channel": group["channel__key"], "sample": samples[group["sample"]]}
-            for group in groups[:MAX_GROUPS]
-        ]
-        return Response(GroupsSerializer({"results": results, "more": len(groups) > MAX_GROUPS}).data)
+        rows: Any = self.filter_queryset(self.get_queryset())
+        found = dead_letters.groups(rows, limit=MAX_GROUPS + 1)
+        results = [shown(group) for group in found[:MAX_GROUPS]]
+        return Response(GroupsSerializer({"results": results, "more": len(found) > MAX_GROUPS}).data)
 
     @extend_schema(
         tags=_TAGS,
@@ -209,9 +201,9 @@ class DeadLetters(ListModelMixin, RetrieveModelMixin, GenericViewSet[DeadLetter]
         tags=_TAGS,
         operation_id="dead_letters_replay_many",
         summary="Replay many dead letters",
-        description=f"All waiting ones that fit every field that is given, oldest first, {MAX_REPLAYED} at most: "
-        "repeat it until `matched` is 0. `dry_run` only counts.",
-        request={"application/json": {"$ref": "#/components/schemas/Selection"}},
+        description=f"All waiting ones that fit every field that is given, at once, oldest first, {MAX_REPLAYED} at "
+        "most. `dry_run` only counts. For more than that, and for a pace, use `POST /replay-jobs`.",
+        request={"application/json": {"$ref": "#/components/schemas/ReplayRequest"}},
         responses=ReplayedSerializer,
         examples=[
             OpenApiExample(
@@ -222,13 +214,46 @@ class DeadLetters(ListModelMixin, RetrieveModelMixin, GenericViewSet[DeadLetter]
         ],
     )
     def replay_many(self, request: Request) -> Response:
-        selection = body_of(request, Selection)
-        rows = selection.of(self.get_queryset())
+        selection = body_of(request, ReplayRequest)
+        rows = self._selected(selection)
         matched, replayed = rows.count(), 0
         if not selection.dry_run:
             letters = list(rows.order_by("id")[:MAX_REPLAYED])
             replayed = dead_letters.replay(letters, by=caller_of(request).name, now=clock.now())
         return Response({"matched": matched, "replayed": replayed, "dry_run": selection.dry_run})
+
+    @extend_schema(
+        tags=_TAGS,
+        operation_id="dead_letters_discard_many",
+        summary="Discard many dead letters",
+        description="All waiting ones that fit every field that is given will not be sent, and stay readable with the "
+        f"reason. Oldest first, {MAX_DISCARDED} at most: repeat it until `matched` is 0. `dry_run` only counts.",
+        request={"application/json": {"$ref": "#/components/schemas/DiscardManyRequest"}},
+        responses=DiscardedSerializer,
+        examples=[
+            OpenApiExample(
+                "All of one cause",
+                value={
+                    "channel": "ops-webhook",
+                    "fingerprint": "0f6f1ad8d0c14be6a1f5e1f5d6f1a2b3",
+                    "reason": "The receiver was taken down.",
+                },
+                request_only=True,
+            )
+        ],
+    )
+    def discard_many(self, request: Request) -> Response:
+        body = body_of(request, DiscardManyRequest)
+        rows = self._selected(body)
+        matched, discarded = rows.count(), 0
+        if not body.dry_run:
+            by, now = caller_of(request).name, clock.now()
+            discarded = dead_letters.discard_many(rows, reason=body.reason, by=by, now=now, most=MAX_DISCARDED)
+        return Response({"matched": matched, "discarded": discarded, "dry_run": body.dry_run})
+
+    def _selected(self, selection: Selection) -> DeadLetterQuerySet:
+        refuse_nothing(selection)
+        return selection.of(self.get_queryset()).waiting()
 
     def _undecided(self) -> DeadLetter:
         letter: DeadLetter = self.get_object()
@@ -237,4 +262,30 @@ class DeadLetters(ListModelMixin, RetrieveModelMixin, GenericViewSet[DeadLetter]
         return letter
 
 
+def refuse_nothing(selection: Selection) -> None:
+    """Raises `Problem` where nothing was named: that is never meant."""
+    if selection.is_empty:
+        raise invalid(("", f"Name at least one of {', '.join(Selection.__struct_fields__)}."))
+
+
+def shown(group: Group) -> dict[str, Any]:
+    """A group as its serializer reads it."""
+    return {
+        "channel": group.newest.channel.key,
+        "fingerprint": group.newest.fingerprint,
+        "outcome": group.newest.outcome,
+        "code": group.newest.code,
+        "detail": group.newest.detail,
+        "count": group.count,
+        "first": group.first_at,
+        "last": group.last_at,
+        "sample": group.newest,
+    }
+
+
+_BODIES: Mapping[str, Any] = {
+    "discard": DiscardRequest,
+    "discard_many": DiscardManyRequest,
+    "replay_many": ReplayRequest,
+}
 _DECIDED = "Somebody has decided on it already."

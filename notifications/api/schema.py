@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
-from notifications.api.dead_letters import DiscardRequest, Selection
+from notifications.api.channel_control import PauseRequest
+from notifications.api.dead_letters import DiscardManyRequest, DiscardRequest, ReplayRequest
 from notifications.api.problems import MEDIA_TYPE
+from notifications.api.replay_jobs import ReplayJobRequest
 from notifications.draft import Bulk, Draft
 
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
@@ -44,7 +46,7 @@ _WORDS = {
     409: "It cannot be done as things stand.",
     413: "The body is too large.",
     415: "The body is not application/json.",
-    503: "The database does not answer; nothing was changed.",
+    503: "The database, or what the request is about, does not answer; nothing was changed.",
 }
 
 
@@ -52,7 +54,8 @@ def complete(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Drf-spectacular's last step: add the components, and the problems that each operation may answer with."""
     schemas: dict[str, Any] = result.setdefault("components", {}).setdefault("schemas", {})
     structs = msgspec.json.schema_components(
-        [Draft, Bulk, Selection, DiscardRequest], ref_template="#/components/schemas/{name}"
+        [Draft, Bulk, ReplayRequest, DiscardRequest, DiscardManyRequest, ReplayJobRequest, PauseRequest],
+        ref_template="#/components/schemas/{name}",
     )[1]
     schemas.update({"Problem": _PROBLEM, **structs})
     for path, operations in result["paths"].items():

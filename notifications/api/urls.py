@@ -7,6 +7,7 @@ from typing import Any
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 
+from notifications.api.channel_control import ChannelControl
 from notifications.api.channels import Channels
 from notifications.api.dead_letters import DeadLetters
 from notifications.api.deliveries import Deliveries
@@ -15,6 +16,7 @@ from notifications.api.health import Health
 from notifications.api.not_there import NotThere
 from notifications.api.notifications import Notifications, NotificationsInBulk
 from notifications.api.policies import Policies
+from notifications.api.replay_jobs import ReplayJobs
 from notifications.api.resource import Resources
 from notifications.api.streamers import Streamers
 from notifications.api.transports import Transports
@@ -50,12 +52,22 @@ V1 = [
     path("dead-letters", DeadLetters.as_view({"get": "list"}), name="dead-letters"),
     path("dead-letters/groups", DeadLetters.as_view({"get": "groups"}), name="dead-letters-groups"),
     path("dead-letters/replay", DeadLetters.as_view({"post": "replay_many"}), name="dead-letters-replay-many"),
+    path("dead-letters/discard", DeadLetters.as_view({"post": "discard_many"}), name="dead-letters-discard-many"),
     path("dead-letters/<int:id>", DeadLetters.as_view({"get": "retrieve"}), name="dead-letters-one"),
     path("dead-letters/<int:id>/replay", DeadLetters.as_view({"post": "replay"}), name="dead-letters-replay"),
     path("dead-letters/<int:id>/discard", DeadLetters.as_view({"post": "discard"}), name="dead-letters-discard"),
+    path("replay-jobs", ReplayJobs.as_view({"get": "list", "post": "create"}), name="replay-jobs"),
+    path("replay-jobs/<int:id>", ReplayJobs.as_view({"get": "retrieve"}), name="replay-jobs-one"),
+    path("replay-jobs/<int:id>/cancel", ReplayJobs.as_view({"post": "cancel"}), name="replay-jobs-cancel"),
     *_resource("streamers", "key:key", Streamers),
     *_resource("channels", "key:key", Channels),
     path("channels/<key:key>/test", Channels.as_view({"post": "test"}), name="channels-test"),
+    path("channels/<key:key>/breaker", ChannelControl.as_view({"get": "read"}), name="channels-breaker"),
+    path("channels/<key:key>/breaker/trip", ChannelControl.as_view({"post": "trip"}), name="channels-trip"),
+    path("channels/<key:key>/breaker/reset", ChannelControl.as_view({"post": "reset"}), name="channels-reset"),
+    path("channels/<key:key>/pause", ChannelControl.as_view({"post": "pause"}), name="channels-pause"),
+    path("channels/<key:key>/resume", ChannelControl.as_view({"post": "resume"}), name="channels-resume"),
+    path("channels/<key:key>/restore", ChannelControl.as_view({"post": "restore"}), name="channels-restore"),
     *_resource("policies", "int:id", Policies),
     path("event-types", EventTypes.as_view(), name="event-types"),
     path("transports", Transports.as_view(), name="transports"),

@@ -5,7 +5,18 @@ from notifications.models.dead_letter import DeadLetter
 from notifications.models.delivery import Attempt, Delivery
 from notifications.models.notification import Notification
 from notifications.models.policy import Policy
+from notifications.models.replay_job import ReplayJob
 from notifications.models.rules_version import RulesVersion
 from notifications.models.streamer import Streamer
 
-__all__ = ["ApiKey", "Attempt", "DeadLetter", "Delivery", "Notification", "Policy", "RulesVersion", "Streamer"]
+__all__ = [
+    "ApiKey",
+    "Attempt",
+    "DeadLetter",
+    "Delivery",
+    "Notification",
+    "Policy",
+    "ReplayJob",
+    "RulesVersion",
+    "Streamer",
+]

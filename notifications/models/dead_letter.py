@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db import models
+from django.db import models, transaction
 
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome
 from notifications.models.delivery import Delivery
+from notifications.states import State
 
 
 class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
@@ -21,9 +22,17 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         """Those that were replayed or discarded."""
         return self.exclude(replayed_at__isnull=True, discarded_at__isnull=True)
 
+    def replayable(self) -> DeadLetterQuerySet:
+        """Of those that wait: the delivery is still dead, and its channel still there."""
+        return self.waiting().filter(delivery__state=State.DEAD, channel__deleted_at__isnull=True)
+
     def discard(self, ids: Sequence[int], *, reason: str, by: str, now: datetime) -> int:
         """Decide that these are not sent; those already decided on are left alone."""
-        return self.waiting().filter(pk__in=ids).update(discarded_at=now, discard_reason=reason, decided_by=by)
+        with transaction.atomic():
+            # Locked in the order in which replaying locks them, so that the two never wait in a circle.
+            waiting = self.waiting().filter(pk__in=ids).order_by("pk").select_for_update()
+            locked = list(waiting.values_list("pk", flat=True))
+            return self.filter(pk__in=locked).update(discarded_at=now, discard_reason=reason, decided_by=by)
 
 
 class DeadLetter(models.Model):
