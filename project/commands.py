@@ -24,10 +24,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 #: Commands with processes of their own, by the module whose `main(arguments) -> exit code` runs them.
 APPLICATIONS = {"up": "project.embedded.up", "demo": "project.demo.main", "bench": "benchmarks.main"}
-#: Commands of Django's that ask no engine.
+#: Commands that ask no engine, or bring their own.
 NEED_NO_ENGINE = frozenset(
-    {"help", "version", "check", "collectstatic", "compilemessages", "diffsettings", "makemessages", "spectacular"}
-)
+    {
+        "help", "version", "chaos", "check", "collectstatic", "compilemessages", "diffsettings", "makemessages",
+        "spectacular",
+    }
+)  # fmt: skip
 _HELP = frozenset({"-h", "--help", "--version"})
 #: How long a command waits for another one that holds the data folder.
 _WAIT_S = 60.0

@@ -13,15 +13,18 @@ from project.queues import QUEUES_OF_WORKER
 #: that claims, and one whose last requests are still under way.
 _THREADS_OF_WORKER = {"worker-deliver": 16, "worker-control": 4}
 _WEB_THREADS = 16
+#: The module of the Celery app, where nobody names another.
+APP = "project.celery"
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process listens, and the folder for what it writes."""
+    """Where a process listens, the folder for what it writes, and the module of its Celery app."""
 
     host: str
     port: int
     folder: Path
+    app: str = APP
 
 
 def _web(place: Place) -> list[str]:
@@ -31,17 +34,17 @@ def _web(place: Place) -> list[str]:
 
 
 def _worker(name: str) -> Callable[[Place], list[str]]:
-    def command(_: Place) -> list[str]:
+    def command(place: Place) -> list[str]:
         size = ["-P", "threads", "-c", str(_THREADS_OF_WORKER[name]), "-Q", ",".join(QUEUES_OF_WORKER[name])]
         quiet = ["--without-gossip", "--without-mingle", "-l", "WARNING"]
-        return ["celery", "-A", "project.celery", "-q", "worker", *size, *quiet, "-n", f"{name}@%h"]
+        return ["celery", "-A", place.app, "-q", "worker", *size, *quiet, "-n", f"{name}@%h"]
 
     return command
 
 
 def _beat(place: Place) -> list[str]:
     schedule = str(place.folder / "beat-schedule")
-    return ["celery", "-A", "project.celery", "-q", "beat", "-l", "WARNING", "-s", schedule]
+    return ["celery", "-A", place.app, "-q", "beat", "-l", "WARNING", "-s", schedule]
 
 
 _MODULES: dict[str, Callable[[Place], list[str]]] = {

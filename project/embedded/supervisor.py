@@ -26,7 +26,7 @@ from project.embedded.engines import ENGINE_VARIABLES, Engines
 from project.embedded.home import Home, free_port
 from project.embedded.process import Process, wait_until
 from project.embedded.watch import Report, Watch
-from project.roles import ROLES, SAY_READY, STOP_ORDER, Place, command_line
+from project.roles import APP, ROLES, SAY_READY, STOP_ORDER, Place, command_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -51,7 +51,8 @@ class Supervisor:
 
     `processes` are names of `roles.ROLES`. `extra_env` comes on top of the environment of every process.
     `own_engines` starts engines even if the environment names some; `fast` lets them forget what the
-    machine's crash would lose (tests). `report(name, text)` hears what happens to the processes.
+    machine's crash would lose (tests). `app` is the module of the Celery app that workers and beat run.
+    `report(name, text)` hears what happens to the processes.
 
     Raises `InUse` when the folder is taken, `StartFailed` when something does not come up; nothing is
     left running then.
@@ -67,10 +68,11 @@ class Supervisor:
         extra_env: Mapping[str, str] | None = None,
         own_engines: bool = False,
         fast: bool = False,
+        app: str = APP,
         report: Report = _silent,
     ) -> None:
         self.home = Home(home)
-        self._place = Place(host, port or free_port(host), self.home.path)
+        self._place = Place(host, port or free_port(host), self.home.path, app)
         self._names = tuple(processes)
         self._extra = dict(extra_env or {})
         self._own_engines = own_engines

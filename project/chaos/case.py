@@ -1,0 +1,128 @@
+"""What a case is, and what it has at hand while it lasts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+import redis
+
+from project import env
+from project.chaos.far_side import FarSide
+from project.chaos.observer import Observer
+from project.chaos.stage import USUAL, Setting, Stage
+from project.chaos.traps import orders_folder
+from project.embedded.supervisor import Supervisor
+
+DELIVERER, CONTROL = "worker-deliver", "worker-control"
+_SPRINGS_WITHIN_S = 20.0
+
+
+@dataclass(slots=True)
+class Scene:
+    """A stage while a case is played on it. `random` makes the moments; the same seed, the same moments."""
+
+    stage: Stage
+    random: Random
+    #: Line of the world's journal at which the case began.
+    first_line: int
+    #: Deliveries in workers' hands just before the fault.
+    held_at_start: int = field(default=0, init=False)
+
+    @property
+    def belfry(self) -> Supervisor:
+        return self.stage.belfry
+
+    @property
+    def world(self) -> FarSide:
+        return self.stage.world
+
+    @property
+    def observer(self) -> Observer:
+        return self.stage.observer
+
+    def look_what_is_held(self) -> None:
+        """Count what is in flight, several times over a moment: the most of it."""
+        for _ in range(10):
+            self.held_at_start = max(self.held_at_start, self.observer.in_flight())
+            time.sleep(0.02)
+
+    def pause(self, at_least_s: float, at_most_s: float) -> None:
+        """Let a while of random length go by."""
+        time.sleep(self.random.uniform(at_least_s, at_most_s))
+
+    def redis(self, database: int) -> redis.Redis:
+        """A connection to Valkey, past any wire that may be cut: 0 is the broker's, 1 the volatile one."""
+        url = self.belfry.env[env.REDIS_URL.name].rpartition("/")[0]
+        return redis.Redis.from_url(f"{url}/{database}", socket_timeout=5)
+
+    def kill(self, name: str) -> int:
+        """SIGKILL to a process, which is started again; how many deliveries it had in its hands if it delivers."""
+        if name != DELIVERER:
+            self.belfry.kill(name)
+            return 0
+        self.belfry.freeze(name)  # So that what it holds can be counted.
+        held = self.observer.in_flight()
+        self.belfry.kill(name)
+        return max(held, self.observer.in_flight())
+
+    def kill_at(self, step: str) -> int:
+        """Let the deliverer die at a step (`traps`); how many deliveries it had in its hands."""
+        order = orders_folder(self.stage.folder) / f"{DELIVERER}.trap"
+        sprung = order.with_suffix(".sprung")
+        sprung.unlink(missing_ok=True)
+        pid = self.belfry.process(DELIVERER).pid
+        give(order, step)
+        wait_until(sprung.exists, within_s=_SPRINGS_WITHIN_S, what=f"the worker came to {step}")
+        wait_until(lambda: self._has_ended(pid), within_s=5, what="it died")
+        return self.observer.in_flight()
+
+    def _has_ended(self, pid: int) -> bool:
+        process = self.belfry.process(DELIVERER)
+        return process.pid != pid or not process.alive
+
+    def set_clock(self, name: str, ahead_s: float) -> None:
+        """From now on the wall clock of a process (a worker or beat) is so far ahead (or, negative, behind)."""
+        give(orders_folder(self.stage.folder) / f"{name}.clock", f"{ahead_s:g}")
+
+
+def give(order: Path, text: str) -> None:
+    """Write an order whole."""
+    draft = order.with_name(f"{order.name}.draft")
+    draft.write_text(text)
+    draft.rename(order)
+
+
+def wait_until(holds: Callable[[], bool], *, within_s: float, what: str) -> None:
+    """Wait until it holds. Raises `NeverCame`."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > deadline:
+            raise NeverCame(f"It never came to pass that {what}, in {within_s:g} s.")
+        time.sleep(0.01)
+
+
+class NeverCame(Exception):
+    """What a case waited for did not happen, so that its fault could not be made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One bad thing that can happen.
+
+    `fault` makes it happen and returns when it is over: how many deliveries were in flight at the
+    most, which is how many may arrive twice.
+    """
+
+    name: str
+    #: What happens, for people.
+    what: str
+    fault: Callable[[Scene], int]
+    #: About how long the fault lasts, in seconds: the load is spread over it.
+    lasts_s: float = 1.0
+    setting: Setting = USUAL
+    #: Puts right what the next case must not find, once all is accounted for.
+    tidy: Callable[[Scene], None] = lambda _: None

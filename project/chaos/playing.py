@@ -1,0 +1,112 @@
+"""Playing a case: load, fault, recovery, rest, account."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import Random
+
+import psycopg
+
+from project.chaos.account import Account, account_of, seen_of
+from project.chaos.case import Case, NeverCame, Scene
+from project.chaos.load import Load, Told
+from project.chaos.screen import Screen
+from project.chaos.stage import BROKEN, Stage
+from project.demo.ledger import draw_up
+from project.demo.witnesses import word_of_belfry
+from project.embedded.process import StartFailed
+
+#: The load runs so long before the fault, and after it.
+LEAD_S, TAIL_S = (1.0, 2.0), 1.5
+#: Notifications a second, whatever size is asked for.
+LEAST_RATE, HIGHEST_RATE = 8.0, 120.0
+#: What has not moved so long after a fault does not move by itself.
+GIVES_UP_AFTER_S = 60.0
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """One run of one case. `size` is about how many notifications are told, `run` numbers the repetitions."""
+
+    case: Case
+    stage: Stage
+    screen: Screen
+    size: int
+    seed: int
+    run: int = 0
+
+    def account(self) -> Account:
+        """Play it to its end."""
+        began = datetime.now(UTC)
+        name = f"{self.case.name}-{self.run}"
+        random = Random(f"{self.seed} {name}")
+        scene = Scene(self.stage, random, self.stage.world.length())
+        load = Load(
+            self.stage.belfry.url, self.stage.producer_key, name=name, rate=self._rate(), seed=f"{self.seed} {name}"
+        )
+        self._show("load", load.told)
+        load.start()
+        try:
+            in_flight, recovered_s, trouble = self._strike(scene, load, began)
+        finally:
+            load.end()
+        load.wait()
+        self._until_nothing_moves(began, load)
+        account = self._draw_up(scene, load.told, began, in_flight, recovered_s, trouble)
+        self.case.tidy(scene)
+        return account
+
+    def _rate(self) -> float:
+        seconds = sum(LEAD_S) / 2 + self.case.lasts_s + TAIL_S
+        return min(HIGHEST_RATE, max(LEAST_RATE, self.size / seconds))
+
+    def _strike(self, scene: Scene, load: Load, began: datetime) -> tuple[int, float, str]:
+        """Make the fault and wait for the recovery: in flight, seconds, trouble."""
+        scene.pause(*LEAD_S)
+        self._show("fault", load.told)
+        try:
+            scene.look_what_is_held()
+            in_flight = self.case.fault(scene)
+        except (NeverCame, StartFailed, psycopg.Error) as trouble:
+            return 0, 0.0, f"{type(trouble).__name__}: {trouble}"
+        ended, since = datetime.now(UTC), time.monotonic()
+        recovered_s: float | None = None
+        while recovered_s is None or time.monotonic() - since < TAIL_S:
+            elapsed = time.monotonic() - since
+            if elapsed > GIVES_UP_AFTER_S:
+                break
+            if recovered_s is None and self._has_recovered(began, ended):
+                recovered_s = elapsed
+            if elapsed > TAIL_S and self.stage.observer.delivered(ended):
+                load.end()
+            self._show("recovery", load.told)
+            time.sleep(_LOOK_EVERY_S)
+        return in_flight, time.monotonic() - since if recovered_s is None else recovered_s, ""
+
+    def _has_recovered(self, began: datetime, ended: datetime) -> bool:
+        with suppress(psycopg.OperationalError):
+            observer = self.stage.observer
+            return observer.delivered(ended) and observer.unmoved(began, ended, but=[BROKEN]) == 0
+        return False
+
+    def _until_nothing_moves(self, began: datetime, load: Load) -> None:
+        deadline = time.monotonic() + GIVES_UP_AFTER_S
+        while time.monotonic() < deadline and self.stage.observer.unmoved(began):
+            self._show("rest", load.told)
+            time.sleep(_LOOK_EVERY_S)
+
+    def _draw_up(
+        self, scene: Scene, told: Told, began: datetime, in_flight: int, recovered_s: float, trouble: str
+    ) -> Account:
+        seen = seen_of(told.accepted, self.stage.world.seen(after=scene.first_line))
+        ledger = draw_up(told.accepted, word_of_belfry(self.stage.operator, since=began), seen)
+        if told.unanswered:
+            trouble = f"{trouble} {told.unanswered} found no answer".strip()
+        return account_of(self.case.name, ledger, in_flight=in_flight, recovered_s=recovered_s, trouble=trouble)
+
+    def _show(self, phase: str, told: Told) -> None:
+        self.screen.moving(self.case.name, phase, len(told.accepted))

@@ -1,0 +1,143 @@
+"""Processes of Belfry die, at every step of a delivery, or are restarted in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from project import env
+from project.chaos.case import CONTROL, DELIVERER, Case, Scene, wait_until
+from project.chaos.traps import AFTER_CLAIM, BEFORE_CLAIM, BEFORE_SETTLE
+from project.embedded.process import Process
+from project.embedded.supervisor import ROOT
+from project.roles import Place, command_line
+
+_ATTEMPTS = "notifications_attempt"
+
+
+def _dies_at(step: str) -> Callable[[Scene], int]:
+    return lambda scene: scene.kill_at(step)
+
+
+def _kills(name: str) -> Callable[[Scene], int]:
+    return lambda scene: scene.kill(name)
+
+
+def _dies_during_settle(*, undone: bool) -> Callable[[Scene], int]:
+    """The statement that writes results is under way when its worker dies: Postgres ends it, or undoes it."""
+
+    def fault(scene: Scene) -> int:
+        with scene.observer.locked(_ATTEMPTS):
+            wait_until(lambda: scene.observer.blocked_on(_ATTEMPTS) != [], within_s=10, what="a result was written")
+            in_flight = scene.kill(DELIVERER)
+            if undone:
+                for backend in scene.observer.blocked_on(_ATTEMPTS):
+                    scene.observer.do("SELECT pg_terminate_backend(%s)", backend)
+        return in_flight
+
+    return fault
+
+
+def _dies_again_and_again(scene: Scene) -> int:
+    held = 0
+    for _ in range(4):
+        held += scene.kill(DELIVERER)
+        scene.belfry.wait_ready(DELIVERER)
+        scene.pause(0.3, 2.0)
+    return held
+
+
+def _power_cut(scene: Scene) -> int:
+    """All at once, engines included; then all of it is started again."""
+    names = ("web", "beat", CONTROL, DELIVERER, "valkey", "postgres")
+    for name in names:
+        scene.belfry.kill(name, restart=False)
+    for name in reversed(names):
+        scene.belfry.start(name)
+    return scene.held_at_start
+
+
+def _rolling_restart(scene: Scene) -> int:
+    """SIGTERM to each process in turn, under load: nothing is lost, and nothing is sent twice."""
+    for name in (DELIVERER, CONTROL, "beat", "web", DELIVERER):
+        scene.belfry.stop(name)
+        scene.belfry.start(name)
+        scene.pause(0.2, 0.8)
+    return 0
+
+
+def _child_dies(scene: Scene) -> int:
+    """A worker with child processes (-P prefork) loses one. The usual worker has threads, and no child to lose."""
+    scene.belfry.stop(DELIVERER)
+    worker = _prefork_worker(scene)
+    worker.start()
+    try:
+        wait_until(lambda: len(_children(worker.pid)) > 0, within_s=20, what="the worker had a child")
+        scene.pause(3.0, 4.0)
+        for child in _children(worker.pid):
+            os.kill(child, signal.SIGSTOP)
+        held = scene.observer.in_flight()
+        for child in _children(worker.pid):
+            os.kill(child, signal.SIGKILL)
+        scene.pause(2.0, 2.0)
+    finally:
+        worker.stop(within_s=15)
+        scene.belfry.start(DELIVERER)
+    return held
+
+
+def _prefork_worker(scene: Scene) -> Process:
+    command = command_line(DELIVERER, Place("127.0.0.1", 0, scene.stage.folder))
+    command[command.index("threads")] = "prefork"
+    return Process(
+        name="worker-prefork",
+        command=command,
+        environment={**scene.belfry.env, env.READY_FILE.name: str(scene.stage.folder / "worker-prefork.ready")},
+        log=scene.belfry.home.logs / "worker-prefork.log",
+        folder=ROOT,
+        orphan_signal=signal.SIGKILL,
+    )
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+CASES = (
+    Case(name="killed-before-claim", what="the worker dies before it claims", fault=_dies_at(BEFORE_CLAIM)),
+    Case(name="killed-after-claim", what="the worker dies after it claimed", fault=_dies_at(AFTER_CLAIM)),
+    Case(name="killed-while-sending", what="the worker dies while requests are under way", fault=_kills(DELIVERER)),
+    Case(
+        name="killed-before-settle",
+        what="the worker dies after the answer and before it is written",
+        fault=_dies_at(BEFORE_SETTLE),
+    ),
+    Case(
+        name="killed-during-settle",
+        what="the worker dies while its result is written; Postgres goes on writing",
+        fault=_dies_during_settle(undone=False),
+    ),
+    Case(
+        name="killed-during-settle-undone",
+        what="the worker dies while its result is written; Postgres undoes it",
+        fault=_dies_during_settle(undone=True),
+    ),
+    Case(
+        name="killed-again-and-again",
+        what="the worker dies four times in a row",
+        fault=_dies_again_and_again,
+        lasts_s=12,
+    ),
+    Case(name="child-killed", what="the child of a prefork worker dies", fault=_child_dies, lasts_s=10),
+    Case(name="control-killed", what="the worker that routes and sweeps dies", fault=_kills(CONTROL)),
+    Case(name="web-killed", what="the web process dies while it accepts", fault=_kills("web")),
+    Case(name="power-cut", what="every process dies at once, engines included", fault=_power_cut, lasts_s=4),
+    Case(
+        name="rolling-restart",
+        what="every process is restarted in order, one after the other",
+        fault=_rolling_restart,
+        lasts_s=12,
+    ),
+)
