@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 from notifications.admin import badges
 from notifications.admin.filters import ChannelOfDeliveryFilter
 from notifications.admin.page import ReadOnlyPage
+from notifications.admin.wording import title_of
 from notifications.models import Attempt
 
 
@@ -17,7 +18,7 @@ from notifications.models import Attempt
 class AttemptAdmin(ReadOnlyPage[Attempt]):
     list_display = ("began", "came_to", "took", "said", "channel", "delivery_link")
     list_filter = ("outcome", ChannelOfDeliveryFilter)
-    list_select_related = ("delivery__channel", "delivery__notification")
+    list_select_related = ("delivery__channel", "delivery__notification__streamer")
     ordering = ("-id",)
     empty_text = "Nothing has been tried that fits. A worker makes an attempt when a delivery is due."
     fields = ("began", "came_to", "took", "detail", "channel", "delivery_link")
@@ -46,4 +47,4 @@ class AttemptAdmin(ReadOnlyPage[Attempt]):
     @admin.display(description="Delivery")
     def delivery_link(self, attempt: Attempt) -> SafeString:
         url = reverse("admin:notifications_delivery_change", args=(attempt.delivery_id,))
-        return format_html('<a href="{}">{}</a>', url, attempt.delivery.notification)
+        return format_html('<a href="{}">{}</a>', url, title_of(attempt.delivery.notification))

@@ -27,6 +27,7 @@ from notifications.admin import badges, config_field
 from notifications.admin.channel_form import form_for
 from notifications.admin.page import Page
 from notifications.admin.status import troubled_channels
+from notifications.admin.wording import title_of
 from notifications.models import DeadLetter, Delivery, Policy
 from notifications.retirement import retire
 from notifications.states import OPEN, State
@@ -158,6 +159,13 @@ class ChannelAdmin(Page[Channel]):
     def has_delete_permission(self, request: HttpRequest, obj: Channel | None = None) -> bool:
         return (obj is None or obj.deleted_at is None) and super().has_delete_permission(request, obj)
 
+    def save_model(self, request: HttpRequest, obj: Channel, form: Any, change: Any) -> None:
+        """Write what the form is about: the rest of the row, such as a quarantine, is the workers'."""
+        if not change:
+            return super().save_model(request, obj, form, change)
+        asked = [column.name for column in self.opts.concrete_fields if column.name in form.cleaned_data]
+        return obj.save(update_fields=[*asked, "config", "secrets", "secret_names", "updated_at"])
+
     @method_decorator(sensitive_post_parameters())
     def changeform_view(
         self,
@@ -189,8 +197,14 @@ class ChannelAdmin(Page[Channel]):
         channel = self.get_object(request, object_id) if object_id else None
         if channel is None:
             return {}
-        deliveries = Delivery.objects.filter(channel=channel).select_related("notification").order_by("-id")
-        last = [(delivery, badges.badge(delivery.state)) for delivery in deliveries[:_LAST_DELIVERIES]]
+        deliveries = Delivery.objects.filter(channel=channel).select_related("notification__streamer").order_by("-id")
+        last = [
+            (delivery, title_of(delivery.notification), badges.badge(delivery.state))
+            for delivery in deliveries[:_LAST_DELIVERIES]
+        ]
+            (delivery, title_of(delivery.notification), badges.badge(delivery.state))
+            for delivery in deliveries[:_LAST_DELIVERIES]
+        ]
         return {"last": last, "badge": badges.channel_badge(channel), **_waiting_for(channel)}
 
     # --- Trying it out, and ending it -----------------------------------------------------------

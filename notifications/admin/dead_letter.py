@@ -20,6 +20,7 @@ from notifications.admin import badges
 from notifications.admin.decision import Preview, preview
 from notifications.admin.filters import ChannelFilter
 from notifications.admin.page import ReadOnlyPage
+from notifications.admin.wording import title_of
 from notifications.models import DeadLetter
 
 #: Causes that the list tells of on top.
@@ -58,7 +59,7 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
     change_form_template = "admin/belfry/dead_letter.html"
     list_display = ("about", "channel_shown", "came_to", "said", "decision", "buried")
     list_filter = (DecisionFilter, "outcome", ChannelFilter)
-    list_select_related = ("delivery__notification", "channel")
+    list_select_related = ("delivery__notification__streamer", "channel")
     date_hierarchy = "buried_at"
     search_fields = ("detail", "fingerprint", "delivery__notification__title")
     search_help_text = "What the far end said, or the title of the notification."
@@ -81,7 +82,7 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
 
     @admin.display(description="Notification")
     def about(self, letter: DeadLetter) -> str:
-        return str(letter.delivery.notification)
+        return title_of(letter.delivery.notification)
 
     @admin.display(description="Delivery")
     def delivery_link(self, letter: DeadLetter) -> SafeString:

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from notifications.admin import badges, timeline
 from notifications.admin.filters import ChannelFilter, PriorityFilter, StateFilter
 from notifications.admin.page import ReadOnlyPage
+from notifications.admin.wording import title_of
 from notifications.models import Delivery
 from notifications.states import OPEN, State
 
@@ -23,7 +24,7 @@ class DeliveryAdmin(ReadOnlyPage[Delivery]):
     change_form_template = "admin/belfry/delivery.html"
     list_display = ("of", "to", "state_shown", "told_why", "moves")
     list_filter = (StateFilter, ChannelFilter, PriorityFilter)
-    list_select_related = ("notification", "channel")
+    list_select_related = ("notification__streamer", "channel")
     search_fields = ("address", "reason_code")
     search_help_text = "Number of a delivery, id of a notification or message, address, or the code of a reason."
     ordering = ("-id",)
@@ -61,7 +62,7 @@ class DeliveryAdmin(ReadOnlyPage[Delivery]):
 
     @admin.display(description="Notification")
     def of(self, delivery: Delivery) -> str:
-        return str(delivery.notification)
+        return title_of(delivery.notification)
 
     @admin.display(description="Channel")
     def to(self, delivery: Delivery) -> str:
@@ -86,7 +87,7 @@ class DeliveryAdmin(ReadOnlyPage[Delivery]):
     @admin.display(description="Notification")
     def notification_link(self, delivery: Delivery) -> SafeString:
         url = reverse("admin:notifications_notification_change", args=(delivery.notification_id,))
-        return format_html('<a href="{}">{}</a>', url, delivery.notification)
+        return format_html('<a href="{}">{}</a>', url, title_of(delivery.notification))
 
     @admin.display(description="Channel")
     def channel_link(self, delivery: Delivery) -> SafeString:

@@ -19,6 +19,7 @@ from notifications import clock, withdrawal
 from notifications.admin import badges, timeline
 from notifications.admin.filters import AcceptedFilter, PriorityFilter
 from notifications.admin.page import ReadOnlyPage
+from notifications.admin.wording import title_of
 from notifications.models import Delivery, Notification
 from notifications.states import OPEN, State
 
@@ -107,8 +108,8 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
 
     @admin.display(description="Notification", ordering="title")
     def subject(self, notification: Notification) -> SafeString:
-        title, event_type = notification.title or notification.event_type, notification.event_type
-        return format_html('{}<br><small class="bf-said">{}</small>', title, event_type)
+        event_type = notification.event_type
+        return format_html('{}<br><small class="bf-said">{}</small>', title_of(notification), event_type)
 
     @admin.display(description="Priority", ordering="priority")
     def urgency(self, notification: Notification) -> SafeString:
@@ -162,6 +163,7 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
         context: dict[str, Any] = {}
         if notification is not None:
             context = {
+                "subtitle": title_of(notification),
                 "told": timeline.tell(notification.pk),
                 "most_told": timeline.MOST_TOLD,
                 "standing": badges.badge(notification.state),

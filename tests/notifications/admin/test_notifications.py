@@ -68,6 +68,14 @@ def test_what_a_producer_sent_is_shown_as_text(admin_client: Client, evening: Ev
     assert hostile not in admin_client.get(f"/admin/notifications/delivery/{one.pk}/change/").content.decode()
 
 
+def test_one_without_a_title_is_called_as_its_receivers_read_it(admin_client: Client, evening: Evening) -> None:
+    found = notification(evening.now, 0, "stream_online", "", streamer=evening.nightowl)
+    delivery(found, evening.archive, State.DEAD, [("permanent", 404, "?")])
+    for address in (LIST, "/admin/notifications/delivery/", "/admin/notifications/deadletter/"):
+        assert "NightOwl is live" in admin_client.get(address).content.decode().split("result_list")[1]
+    assert "<h2>NightOwl is live</h2>" in page(admin_client, found)
+
+
 def test_any_id_leads_to_it(admin_client: Client, evening: Evening) -> None:
     first = evening.dead.deliveries.all()[0]
     for words in (str(evening.dead.pk), evening.dead.pk.hex, first.idempotency_id, f" {evening.dead.pk} "):
