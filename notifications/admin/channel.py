@@ -202,9 +202,6 @@ class ChannelAdmin(Page[Channel]):
             (delivery, title_of(delivery.notification), badges.badge(delivery.state))
             for delivery in deliveries[:_LAST_DELIVERIES]
         ]
-            (delivery, title_of(delivery.notification), badges.badge(delivery.state))
-            for delivery in deliveries[:_LAST_DELIVERIES]
-        ]
         return {"last": last, "badge": badges.channel_badge(channel), **_waiting_for(channel)}
 
     # --- Trying it out, and ending it -----------------------------------------------------------
