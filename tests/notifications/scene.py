@@ -140,6 +140,22 @@ def a_dead_letter(channel: Channel, **fields: Any) -> DeadLetter:
     )
 
 
+def many_dead_letters(channel: Channel, count: int, **fields: Any) -> list[DeadLetter]:
+    """`count` dead deliveries of as many notifications, each with its letter, written at once; oldest first."""
+    now = clock.now()
+    about = fields.pop("about", {})
+    usual = {"event_type": "test_event", "priority": 5, "accepted_at": now, "routed_at": now}
+    told = Notification.objects.bulk_create(Notification(title=f"Test {n}", **{**usual, **about}) for n in range(count))
+    died = {"lane": "http-normal", "priority": 5, "state": "dead", "due_at": now, "created_at": now, "attempts": 1}
+    dead = Delivery.objects.bulk_create(
+        Delivery(notification=one, channel=channel, settled_at=now, **died) for one in told
+    )
+    cause = {"outcome": "permanent", "code": 404, "detail": "Not found.", "fingerprint": "f", "buried_at": now}
+    return DeadLetter.objects.bulk_create(
+        DeadLetter(delivery=one, channel=channel, attempts=1, **{**cause, **fields}) for one in dead
+    )
+
+
 def many_deliveries(channels: Sequence[Channel], each: int, **fields: Any) -> None:
     """`each` due deliveries on each channel, written at once."""
     now = clock.now()
