@@ -27,6 +27,9 @@ from channels_app.plain_text import cleaned
 #: Longest text of an answer that is kept with an attempt. Enough for a provider's error object.
 MAX_DETAIL_CHARS = 500
 
+#: No protocol has larger numbers for what it answers.
+MAX_CODE = 99_999
+
 #: A far end may ask us to wait, but not for ever. Ten hours is the longest pause we obey.
 MAX_RETRY_AFTER_S = 10 * 3600.0
 
@@ -89,6 +92,9 @@ class Verdict:
     retry_after_s: float | None = None
 
     def __post_init__(self) -> None:
+        if not 0 <= self.code <= MAX_CODE:
+            # smtplib, for one, says -1 where there was no reply.
+            object.__setattr__(self, "code", 0)
         if self.detail:
             # What a far end answers can hold NUL, which PostgreSQL refuses.
             object.__setattr__(self, "detail", cleaned(self.detail[:MAX_DETAIL_CHARS]))

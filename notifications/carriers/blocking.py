@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -20,81 +20,72 @@ from notifications.held import Held, Tried
 
 _log = structlog.get_logger(__name__)
 
-#: Blocking calls at the same time, per pump.
-CALLS = 8
+#: Blocking calls at the same time, per pump, and of one channel.
+CALLS, CALLS_OF_CHANNEL = 8, 2
 #: Deliveries of one channel that share a call (and so a connection).
 BATCH = 20
 
+_ABANDONED = Verdict(Outcome.UNKNOWN, 0, "It took too long and was abandoned.")
 
-@dataclass(slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Call:
+    """One call of a library, from the moment it begins."""
+
     held: Sequence[Held]
-    started_at: datetime
-    started: float
-    deadline: float
-    verdicts: list[Verdict] | None = None
+    began_at: datetime
+    began: float
+
+    @property
+    def channel_id(self) -> int:
+        return self.held[0].channel.id
+
+    def is_overdue(self, elapsed: float) -> bool:
+        return elapsed - self.began > self.held[0].channel.timeout_s * (1 + len(self.held) / 4)
 
 
 @dataclass(slots=True)
 class _Ended:
+    """What the calls' threads leave for the carrier's own."""
+
     lock: threading.Condition = field(default_factory=threading.Condition)
-    calls: list[_Call] = field(default_factory=list)
+    calls: list[tuple[_Call, list[Verdict]]] = field(default_factory=list)
     woken: bool = False
 
 
 class BlockingCarrier(Carrier):
-    """Drives `BlockingTransport.send` on threads."""
+    """Drives `BlockingTransport.send` on threads.
+
+    Each call has a thread of its own: one that is abandoned may hang for ever, takes nobody's place, and
+    does not keep the process alive.
+    """
 
     capacity = CALLS * BATCH
     capacity_of_channel = BATCH
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(CALLS, thread_name_prefix="belfry-blocking")
+        #: By channel, in the order of their turns.
+        self._waiting: dict[int, deque[Held]] = {}
         self._running: set[_Call] = set()
         self._ended = _Ended()
 
     def start(self, held: Sequence[Held], now: datetime) -> None:
-        by_channel: dict[int, list[Held]] = {}
         for one in held:
-            by_channel.setdefault(one.channel.id, []).append(one)
-        for group in by_channel.values():
-            for first in range(0, len(group), BATCH):
-                self._call(group[first : first + BATCH], now)
-
-    def _call(self, held: Sequence[Held], now: datetime) -> None:
-        started = time.monotonic()
-        call = _Call(held, now, started, started + held[0].channel.timeout_s * (1 + len(held) / 4))
-        self._running.add(call)
-        self._threads.submit(self._send, call)
-
-    def _send(self, call: _Call) -> None:
-        verdicts = send_blocking(call.held, call.started_at)
-        with self._ended.lock:
-            call.verdicts = verdicts
-            self._ended.calls.append(call)
-            self._ended.lock.notify()
+            self._waiting.setdefault(one.channel.id, deque()).append(one)
+        self._begin(now)
 
     def poll(self, timeout_s: float, clock: Callable[[], datetime]) -> list[Tried]:
         with self._ended.lock:
             self._ended.lock.wait_for(lambda: self._ended.calls or self._ended.woken, timeout_s)
             self._ended.woken = False
-            calls, self._ended.calls = self._ended.calls, []
-        return [tried for call in [*calls, *self._overdue()] for tried in self._finish(call)]
-
-    def _overdue(self) -> list[_Call]:
+            ended, self._ended.calls = self._ended.calls, []
+        tried = [one for call, verdicts in ended for one in self._finish(call, verdicts)]
         elapsed = time.monotonic()
-        overdue = [call for call in self._running if call.deadline < elapsed and call.verdicts is None]
-        for call in overdue:
-            call.verdicts = [Verdict(Outcome.UNKNOWN, 0, "It took too long and was abandoned.")] * len(call.held)
-        return overdue
-
-    def _finish(self, call: _Call) -> list[Tried]:
-        if call not in self._running:  # It was abandoned before it came to an end.
-            return []
-        self._running.discard(call)
-        duration_ms = int((time.monotonic() - call.started) * 1000)
-        pairs = zip(call.held, call.verdicts or (), strict=True)
-        return [Tried(one, verdict, call.started_at, duration_ms) for one, verdict in pairs]
+        for call in [call for call in self._running if call.is_overdue(elapsed)]:
+            tried += self._finish(call, [_ABANDONED] * len(call.held))
+        if self._waiting:
+            self._begin(clock())
+        return tried
 
     def wake(self) -> None:
         with self._ended.lock:
@@ -102,7 +93,38 @@ class BlockingCarrier(Carrier):
             self._ended.lock.notify()
 
     def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._waiting.clear()
+
+    def _begin(self, now: datetime) -> None:
+        """Begin calls as long as there is room; a channel that has had its turn goes to the end."""
+        calls_of = Counter(call.channel_id for call in self._running)
+        for channel_id in list(self._waiting):
+            if len(self._running) >= CALLS:
+                return
+            if calls_of[channel_id] < CALLS_OF_CHANNEL:
+                queue = self._waiting.pop(channel_id)
+                self._call([queue.popleft() for _ in range(min(BATCH, len(queue)))], now)
+                if queue:
+                    self._waiting[channel_id] = queue
+
+    def _call(self, held: Sequence[Held], now: datetime) -> None:
+        call = _Call(held, now, time.monotonic())
+        self._running.add(call)
+        threading.Thread(target=self._send, args=(call,), name="belfry-blocking", daemon=True).start()
+
+    def _send(self, call: _Call) -> None:
+        verdicts = send_blocking(call.held, call.began_at)
+        with self._ended.lock:
+            self._ended.calls.append((call, verdicts))
+            self._ended.lock.notify()
+
+    def _finish(self, call: _Call, verdicts: Sequence[Verdict]) -> list[Tried]:
+        if call not in self._running:  # It was abandoned before it came to an end.
+            return []
+        self._running.discard(call)
+        duration_ms = int((time.monotonic() - call.began) * 1000)
+        pairs = zip(call.held, verdicts, strict=True)
+        return [Tried(one, verdict, call.began_at, duration_ms) for one, verdict in pairs]
 
 
 def send_blocking(held: Sequence[Held], now: datetime) -> list[Verdict]:
