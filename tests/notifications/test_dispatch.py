@@ -159,7 +159,7 @@ def test_equal_failures_have_one_fingerprint_and_others_another() -> None:
     assert len(others | same) == 4
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 class TestWhatIsHeldBack:
     def test_a_channel_whose_secret_cannot_be_opened_waits_and_recovers(self, world: World) -> None:
         channel = channel_at(world.sink_url("locked"))
