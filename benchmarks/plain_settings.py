@@ -5,3 +5,4 @@ from project.settings import DATABASES
 
 # Persistent connections, and no query on each task or request to see whether they live.
 DATABASES["default"] |= {"CONN_MAX_AGE": None, "CONN_HEALTH_CHECKS": False}
+ROOT_URLCONF = "benchmarks.plain_intake"

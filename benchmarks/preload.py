@@ -54,17 +54,18 @@ def forget_all() -> None:
 
 
 def deliveries(count: int, to: Sequence[Channel]) -> None:
-    """One pending delivery for each of `count` notifications, by turns to the channels `to`; others are forgotten."""
+    """So many pending deliveries of the notifications there are, by turns to `to`; all others are forgotten."""
     _sql("TRUNCATE notifications_delivery, notifications_attempt, notifications_deadletter")
     now = clock.now()
-    ids = list(Notification.objects.order_by("id").values_list("id", flat=True)[:count])
-    assert len(ids) == count, f"only {len(ids)} notifications are there"
+    ids = list(Notification.objects.order_by("id").values_list("id", flat=True))
+    assert count <= len(ids) * len(to), "no notification goes to one channel twice"
     for first in range(0, count, _BATCH):
         transitions.create(
             [
                 NewDelivery(
-                    notification_id=notification_id,
-                    channel_id=to[place % len(to)].pk,
+                    notification_id=ids[place % len(ids)],
+                    # Another channel in each round of the notifications.
+                    channel_id=to[(place + place // len(ids)) % len(to)].pk,
                     state=State.PENDING,
                     lane=LANE,
                     priority=_PRIORITY,
@@ -73,7 +74,7 @@ def deliveries(count: int, to: Sequence[Channel]) -> None:
                     due_at=now,
                     expires_at=None,
                 )
-                for place, notification_id in enumerate(ids[first : first + _BATCH], first)
+                for place in range(first, min(count, first + _BATCH))
             ],
             now=now,
         )
