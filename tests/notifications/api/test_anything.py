@@ -19,7 +19,10 @@ FIELDS = {
     "streamers": "key name platform tags",
     "channels": "key name kind enabled owner_key config retry_preset max_attempts retry_base_s rate_per_s timeout_s",
     "policies": "scope platform streamer enabled min_priority event_types channels",
-    "dead-letters/replay": "ids channel fingerprint since dry_run",
+    "dead-letters/replay": "ids channel fingerprint outcome streamer event_type since until dry_run",
+    "dead-letters/discard": "ids channel fingerprint outcome since reason dry_run",
+    "replay-jobs": "ids channel fingerprint outcome streamer event_type since until pace_per_s dry_run",
+    "channels/ops/pause": "seconds",
 }
 #: Where something is that can be changed.
 CHANGED = {"streamers": "streamers/nightowl", "channels": "channels/ops", "policies": "policies/{policy}"}
