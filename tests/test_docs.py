@@ -17,8 +17,10 @@ from django.core.management import call_command, get_commands
 from django.test import override_settings
 
 from channels_app import registry
+from channels_app.breaker import BreakerSettings
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome
+from notifications import pruning, quarantine, slowness
 from notifications.states import TRANSITIONS, State
 from project import commands, env
 from project.embedded.home import Home
@@ -283,6 +285,27 @@ def assert_told(home: Home, line: str) -> None:
 
 
 # --- Operations ----------------------------------------------------------------------------------
+
+
+def test_operations_tells_the_usual_numbers() -> None:
+    text = " ".join(OPERATIONS.read_text().split())
+    usual = BreakerSettings()
+    for told in (
+        f"opens after {usual.consecutive_failures} failures in a row",
+        f"{usual.failure_rate * 100:.0f} % of at least {usual.min_calls} tries in {usual.window_s / 60:.0f} minutes",
+        f"alone for {usual.cooldown_s:.0f} s, doubling up to {usual.longest_cooldown_s / 60:.0f} minutes",
+        f"has not closed for {quarantine.LONG_FAILURE.total_seconds() / 3600:.0f} hours",
+        f"more than {slowness.SLOW_S:g} s in the moving average",
+        f"comes back below {slowness.QUICK_S:g} s",
+        f"{pruning.BATCH:,} a statement, at most {pruning.BATCH * pruning.MOST_BATCHES:,} a run",
+    ):
+        assert told in text
+
+
+@every_page
+def test_defaults_in_the_text_are_those_of_the_code(page: Path) -> None:
+    for name, default in re.findall(r"`(BELFRY_[A-Z_]+)`(?: \(|, )([\d.]+)(?: s)?\)", page.read_text()):
+        assert float(env.DECLARED[name].default) == float(default), name
 
 
 @pytest.fixture
