@@ -30,7 +30,7 @@ class AttemptAdmin(ReadOnlyPage[Attempt]):
 
     @admin.display(description="Outcome", ordering="outcome")
     def came_to(self, attempt: Attempt) -> SafeString:
-        return badges.badge(attempt.outcome, f"{attempt.outcome} {attempt.code or ''}".replace("_", " ").strip())
+        return badges.outcome_badge(attempt.outcome, attempt.code)
 
     @admin.display(description="Took", ordering="duration_ms")
     def took(self, attempt: Attempt) -> str:

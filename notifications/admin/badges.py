@@ -33,6 +33,12 @@ _LOOKS: dict[str, tuple[str, str]] = {
     Outcome.UNKNOWN: ("warn", "?"),
     "replayed": ("good", "↻"),
     "discarded": ("quiet", "–"),
+    "running": ("wait", "→"),
+    "done": ("good", "✓"),
+    "closed": ("good", "✓"),
+    "open": ("bad", "✕"),
+    "half_open": ("warn", "?"),
+    "tripped": ("bad", "✕"),
     "on": ("good", "✓"),
     "off": ("quiet", "–"),
     "quarantined": ("bad", "!"),
@@ -55,6 +61,11 @@ def badge(word: str, text: str = "") -> SafeString:
         sign,
         text or word.replace("_", " "),
     )
+
+
+def outcome_badge(outcome: str, code: int) -> SafeString:
+    """What a try came to, with the far end's own number."""
+    return badge(outcome, f"{outcome} {code or ''}".replace("_", " ").strip())
 
 
 def priority_badge(number: int) -> SafeString:

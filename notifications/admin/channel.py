@@ -13,17 +13,19 @@ from django.db.models import Count, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_POST
 
 from channels_app import registry
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome
-from notifications import channel_test, clock
+from notifications import channel_control, channel_test, clock
 from notifications.admin import badges, config_field
+from notifications.admin.channel_controls import CONTROLS, offered, press
 from notifications.admin.channel_form import form_for
 from notifications.admin.page import Page
 from notifications.admin.status import troubled_channels
@@ -164,7 +166,11 @@ class ChannelAdmin(Page[Channel]):
         if not change:
             return super().save_model(request, obj, form, change)
         asked = [column.name for column in self.opts.concrete_fields if column.name in form.cleaned_data]
-        return obj.save(update_fields=[*asked, "config", "secrets", "secret_names", "updated_at"])
+        columns = [*asked, "config", "secrets", "secret_names", "updated_at"]
+        by = request.user.get_username()
+        if channel_control.change_settings(obj, lambda: obj.save(update_fields=columns), by=by, now=clock.now()):
+            self.message_user(request, f"{obj} has new settings, and is back in service.", messages.SUCCESS)
+        return None
 
     @method_decorator(sensitive_post_parameters())
     def changeform_view(
@@ -202,12 +208,32 @@ class ChannelAdmin(Page[Channel]):
             (delivery, title_of(delivery.notification), badges.badge(delivery.state))
             for delivery in deliveries[:_LAST_DELIVERIES]
         ]
-        return {"last": last, "badge": badges.channel_badge(channel), **_waiting_for(channel)}
+        standing = channel_control.look(channel, clock.now()) if channel.deleted_at is None else None
+        return {
+            "last": last,
+            "badge": badges.channel_badge(channel),
+            "standing": standing,
+            "controls": offered(channel, standing) if standing else (),
+            **_waiting_for(channel),
+        }
 
     # --- Trying it out, and ending it -----------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
-        return [self.button("test", self.test), *super().get_urls()]
+        control = path("<path:object_id>/control/<slug:word>/", self.admin_site.admin_view(require_POST(self.control)))
+        control.name = "channels_app_channel_control"
+        return [self.button("test", self.test), control, *super().get_urls()]
+
+    def control(self, request: HttpRequest, object_id: str, word: str) -> HttpResponse:
+        """Press a button of its gates."""
+        channel = self.one(request, object_id)
+        if word not in CONTROLS or not self.has_change_permission(request, channel):
+            raise PermissionDenied
+        done, said = press(word, channel, by=request.user.get_username(), now=clock.now())
+        if done:
+            self.log_change(request, channel, f"{CONTROLS[word].text}. {said}")
+        self.message_user(request, said, messages.SUCCESS if done else messages.ERROR)
+        return HttpResponseRedirect(reverse("admin:channels_app_channel_change", args=(channel.pk,)))
 
     def test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Send a test and say what came of it."""

@@ -8,25 +8,26 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
-from django.db.models import Count, Max, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from notifications import clock, dead_letters
+from notifications import clock, dead_letters, replays
 from notifications.admin import badges
-from notifications.admin.decision import Preview, preview
 from notifications.admin.filters import ChannelFilter
 from notifications.admin.page import ReadOnlyPage
+from notifications.admin.selecting import TooWide, selection_of
 from notifications.admin.wording import title_of
 from notifications.models import DeadLetter
+from notifications.models.dead_letter import DeadLetterQuerySet
 
 #: Causes that the list tells of on top.
 _CAUSES = 5
-#: Letters that are decided on in one transaction.
-_BATCH = 1000
+#: More than so many are replayed by a job, which one can watch and end.
+AT_ONCE = dead_letters.BATCH
 _MAX_REASON_CHARS = 200
 
 
@@ -95,7 +96,7 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
 
     @admin.display(description="Cause", ordering="outcome")
     def came_to(self, letter: DeadLetter) -> SafeString:
-        return badges.badge(letter.outcome, f"{letter.outcome} {letter.code or ''}".replace("_", " ").strip())
+        return badges.outcome_badge(letter.outcome, letter.code)
 
     @admin.display(description="Answer")
     def said(self, letter: DeadLetter) -> str:
@@ -138,50 +139,59 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
         return self.may(request, "change")
 
     @admin.action(description="Replay: send once more…", permissions=["decide"])
-    def replay(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse | None:
-        looked_at = preview(_seen(request, queryset))
+    def replay(self, request: HttpRequest, queryset: DeadLetterQuerySet) -> HttpResponse | None:
+        letters = _seen(request, queryset)
+        looked_at = replays.preview(letters)
         if "confirmed" not in request.POST:
             return self._ask(request, looked_at, "replay")
+        if looked_at.to_replay > AT_ONCE:
+            return self._start(request, letters, looked_at.newest)
         by, now = request.user.get_username(), clock.now()
-        sent = self._decide(
-            request, looked_at.replayable(), lambda some: dead_letters.replay(some, by=by, now=now), "Replayed."
-        )
+        sent = self._decide(request, letters, lambda some: dead_letters.replay(some, by=by, now=now), "Replayed.")
         self.message_user(request, f"Sent on their way once more: {sent}.", messages.SUCCESS)
         return None
 
+    def _start(self, request: HttpRequest, letters: DeadLetterQuerySet, newest: int) -> HttpResponse | None:
+        """Begin a job, and go where one can watch it."""
+        try:
+            selection = selection_of(request, letters)
+        except TooWide as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return None
+        pace = _pace(request)
+        by = request.user.get_username()
+        job = replays.start(selection, by=by, pace_per_s=pace, now=clock.now(), upto=newest)
+        LogEntry.objects.log_actions(request.user.pk or 0, [job], CHANGE, f"Began: {selection}.", single_object=True)
+        return HttpResponseRedirect(reverse("admin:notifications_replayjob_change", args=(job.pk,)))
+
     @admin.action(description="Discard with a reason…", permissions=["decide"])
-    def discard(self, request: HttpRequest, queryset: QuerySet[DeadLetter]) -> HttpResponse | None:
-        looked_at = preview(_seen(request, queryset))
+    def discard(self, request: HttpRequest, queryset: DeadLetterQuerySet) -> HttpResponse | None:
+        letters = _seen(request, queryset)
         reason = request.POST.get("reason", "").strip()[:_MAX_REASON_CHARS]
         if not reason:
             error = "Say why: the next person will want to know." if "confirmed" in request.POST else ""
-            return self._ask(request, looked_at, "discard", error)
+            return self._ask(request, replays.preview(letters), "discard", error)
         by, now = request.user.get_username(), clock.now()
-        ended = self._decide(
-            request,
-            looked_at.waiting(),
-            lambda some: dead_letters.discard(some, reason=reason, by=by, now=now),
-            f"Discarded: {reason}",
-        )
+
+        def discard(some: list[DeadLetter]) -> int:
+            return dead_letters.discard(some, reason=reason, by=by, now=now)
+
+        ended = self._decide(request, letters, discard, f"Discarded: {reason}")
         self.message_user(request, f"Discarded: {ended}. They stay readable here.", messages.SUCCESS)
         return None
 
     def _decide(
-        self,
-        request: HttpRequest,
-        letters: QuerySet[DeadLetter],
-        decide: Callable[[list[DeadLetter]], int],
-        note: str,
+        self, request: HttpRequest, letters: DeadLetterQuerySet, decide: Callable[[list[DeadLetter]], int], note: str
     ) -> int:
-        """In batches, each logged under the user's name. Returns how many were decided."""
-        ids, decided = list(letters.values_list("pk", flat=True)), 0
-        for first in range(0, len(ids), _BATCH):
-            batch = DeadLetter.objects.filter(pk__in=ids[first : first + _BATCH]).select_related(None)
+        """What still waits, in batches, each logged under the user's name. Returns how many were decided."""
+        ids, decided = list(letters.waiting().values_list("pk", flat=True)), 0
+        for first in range(0, len(ids), dead_letters.BATCH):
+            batch = DeadLetter.objects.filter(pk__in=ids[first : first + dead_letters.BATCH])
             decided += decide(list(batch))
-            LogEntry.objects.log_actions(request.user.pk or 0, batch, CHANGE, change_message=note)
+            LogEntry.objects.log_actions(request.user.pk or 0, batch.decided(), CHANGE, note)
         return decided
 
-    def _ask(self, request: HttpRequest, looked_at: Preview, verb: str, error: str = "") -> HttpResponse:
+    def _ask(self, request: HttpRequest, looked_at: replays.Preview, verb: str, error: str = "") -> HttpResponse:
         across = request.POST.get("select_across") == "1"
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         context = {
@@ -199,23 +209,31 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
             # Chosen on a list that shows what waits, and no longer waiting.
             "left": 0 if across else len(chosen) - looked_at.count,
             "newest": looked_at.newest,
+            "is_job": verb == "replay" and looked_at.to_replay > AT_ONCE,
+            "usual_pace_per_s": replays.USUAL_PACE_PER_S,
             "max_reason_chars": _MAX_REASON_CHARS,
         }
         return TemplateResponse(request, "admin/belfry/decide.html", context)
 
 
-def _seen(request: HttpRequest, letters: QuerySet[DeadLetter]) -> QuerySet[DeadLetter]:
+def _seen(request: HttpRequest, letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
     """Without what was buried after the preview was shown: nobody has agreed to that."""
     newest = request.POST.get("newest", "")
     return letters.filter(pk__lte=int(newest)) if newest.isdecimal() else letters
 
 
-def _causes() -> list[dict[str, Any]]:
-    grouped = (
-        DeadLetter.objects.waiting().order_by().values("channel", "channel__name", "fingerprint", "outcome", "code")
-    )
-    found = grouped.annotate(count=Count("pk"), detail=Max("detail"), last=Max("buried_at")).order_by("-count")
-    return [{**cause, "badge": badges.badge(cause["outcome"])} for cause in found[:_CAUSES]]
+def _pace(request: HttpRequest) -> float:
+    """Letters a second, as they were asked for."""
+    try:
+        return min(max(float(request.POST.get("pace", "")), 0.1), 10_000.0)
+    except ValueError:
+        return replays.USUAL_PACE_PER_S
+
+
+def _causes() -> list[tuple[dead_letters.Group, SafeString]]:
+    waiting = DeadLetter.objects.waiting().select_related("channel")
+    found = dead_letters.groups(waiting, limit=_CAUSES)
+    return [(group, badges.outcome_badge(group.newest.outcome, group.newest.code)) for group in found]
 
 
 def _list_url() -> str:

@@ -13,6 +13,7 @@ _ORDER = (
     "Delivery",
     "Attempt",
     "DeadLetter",
+    "ReplayJob",
     "Streamer",
     "Policy",
     "ApiKey",

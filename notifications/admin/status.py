@@ -64,9 +64,8 @@ def figures() -> list[Figure]:
 
 
 def troubled_channels() -> QuerySet[Channel]:
-    """In service, and quarantined or with deliveries that have failed and are tried again."""
-    failing = Delivery.objects.in_state(State.RETRYING).order_by().values("channel")
-    return Channel.objects.current().filter(Q(quarantined_at__isnull=False) | Q(pk__in=failing))
+    """Out of service, or failing: their breaker has opened and not closed again."""
+    return Channel.objects.current().filter(Q(quarantined_at__isnull=False) | Q(failing_since_at__isnull=False))
 
 
 def first_steps() -> list[FirstStep]:

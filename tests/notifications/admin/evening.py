@@ -127,10 +127,14 @@ def _streamers() -> list[Streamer]:
 
 def _channels() -> tuple[Channel, Channel, Channel]:
     secrets = {
+        "url": f"https://pager.example.org/{CANARY}",
         "secret": "whsec_Y0FuQXJZN2YzZC1jQW5Bclk3ZjNkLWNBbkFyWQ==",
         "headers": {"Authorization": f"Bearer {CANARY}"},
     }
-    ops = channel("Operations pager", config={"url": f"https://pager.example.org/{CANARY}", **secrets})
+    since = clock.now() - 3 * _MINUTE
+    ops = channel(
+        "Operations pager", failing_since_at=since, config={"url": f"https://pager.example.org/{CANARY}", **secrets}
+    )
     discord = channel("Stream alerts")
     archive = channel("Archive mirror")
     channel("NightOwl's own", owner_key="nightowl", enabled=False)

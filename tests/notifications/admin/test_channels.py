@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db.models import signals
 from django.test import Client
 from django.urls import reverse
 
@@ -248,3 +249,51 @@ def test_a_policy_that_names_a_deleted_channel_can_be_saved(admin_client: Client
     )
     assert answer.status_code == 302
     assert [channel.key for channel in policy.channels.all()] == ["stream-alerts"]
+
+
+def test_its_breaker_is_opened_and_closed_by_hand(admin_client: Client, evening: Evening) -> None:
+    assert "Open the breaker" in text_of(admin_client.get(page_of(evening.discord)))
+    answer = admin_client.post(f"{page_of(evening.discord).removesuffix('change/')}control/trip/", follow=True)
+    assert "nothing is sent, everything waits" in text_of(answer)
+    assert "tripped" in text_of(answer)
+    answer = admin_client.post(f"{page_of(evening.discord).removesuffix('change/')}control/reset/", follow=True)
+    assert "The breaker is closed." in text_of(answer)
+    assert LogEntry.objects.filter(object_id=str(evening.discord.pk)).count() == 2
+
+
+def test_a_quarantine_is_shown_with_its_evidence_and_ended_by_hand(admin_client: Client, evening: Evening) -> None:
+    Channel.objects.filter(pk=evening.discord.pk).update(quarantined_at=evening.now, quarantine_reason="Answered 410.")
+    html = text_of(admin_client.get(page_of(evening.discord)))
+    assert "Out of service since" in html
+    assert "Answered 410." in html
+    admin_client.post(f"{page_of(evening.discord).removesuffix('change/')}control/restore/")
+    evening.discord.refresh_from_db()
+    assert evening.discord.quarantined_at is None
+
+
+def test_new_settings_end_a_quarantine_and_a_new_name_does_not(admin_client: Client, evening: Evening) -> None:
+    Channel.objects.filter(pk=evening.ops.pk).update(quarantined_at=evening.now, quarantine_reason="Answered 410.")
+    admin_client.post(page_of(evening.ops), filled(name="Renamed", key="ops", config_method="POST"))
+    evening.ops.refresh_from_db()
+    assert evening.ops.quarantined_at is not None
+    sent = filled(key="ops", config_method="POST", config_url="https://new.example.org/")
+    assert "is back in service" in text_of(admin_client.post(page_of(evening.ops), sent, follow=True))
+    evening.ops.refresh_from_db()
+    assert evening.ops.quarantined_at is None
+
+
+def test_saving_a_form_does_not_undo_what_workers_wrote_meanwhile(admin_client: Client, evening: Evening) -> None:
+    def quarantine(**_: object) -> None:
+        Channel.objects.filter(pk=evening.ops.pk).update(quarantined_at=evening.now)
+
+    signals.pre_save.connect(quarantine, sender=Channel)
+    try:
+        admin_client.post(page_of(evening.ops), filled(key="ops", config_method="POST"))
+    finally:
+        signals.pre_save.disconnect(quarantine, sender=Channel)
+    evening.ops.refresh_from_db()
+    assert (evening.ops.key, evening.ops.quarantined_at) == ("ops", evening.now)
+
+
+def test_no_other_button_is_there(admin_client: Client, evening: Evening) -> None:
+    assert admin_client.post(f"{page_of(evening.ops).removesuffix('change/')}control/explode/").status_code == 403

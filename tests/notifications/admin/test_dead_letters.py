@@ -10,7 +10,9 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
-from notifications.models import DeadLetter, Delivery
+from notifications import clock, replays
+from notifications.admin import dead_letter, selecting
+from notifications.models import DeadLetter, Delivery, ReplayJob
 from notifications.states import State
 from tests.notifications.admin.evening import Evening, bury, delivery, notification
 
@@ -126,3 +128,51 @@ def test_a_single_letter_is_decided_on_from_its_page(admin_client: Client, eveni
     assert f'name="action" value="{action}"' in page
     confirm(admin_client, action, [letter], reason="because")
     assert DeadLetter.objects.decided().count() == 1
+
+
+@pytest.fixture
+def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letter, "AT_ONCE", 2)
+
+
+@pytest.mark.usefixtures("_few_are_many")
+def test_many_are_replayed_by_a_job_that_one_can_watch(admin_client: Client, evening: Evening) -> None:
+    assert 'name="pace"' in ask(admin_client, "replay", DeadLetter.objects.all()).content.decode()
+    answer = confirm(admin_client, "replay", DeadLetter.objects.all(), pace="5000")
+    job = ReplayJob.objects.get()
+    assert answer["Location"] == reverse("admin:notifications_replayjob_change", args=(job.pk,))
+    assert (job.by, job.total, job.pace_per_s) == ("admin", 4, 5000.0)
+    assert LogEntry.objects.filter(object_id=str(job.pk)).count() == 1
+    html = admin_client.get(answer["Location"]).content.decode()
+    assert "0 of 4" in html
+    assert 'http-equiv="refresh"' in html
+    replays.advance(job.pk, clock.now() + timedelta(seconds=5))
+    html = admin_client.get(answer["Location"]).content.decode()
+    assert "4 of 4" in html
+    assert Delivery.objects.in_state(State.DEAD).count() == 0
+
+
+@pytest.mark.usefixtures("_few_are_many")
+def test_a_job_is_ended_by_hand(admin_client: Client, evening: Evening) -> None:
+    page = confirm(admin_client, "replay", DeadLetter.objects.all())["Location"]
+    assert "End it here" in admin_client.get(page).content.decode()
+    answer = admin_client.post(page.replace("change", "cancel"), follow=True)
+    assert "It is ended" in answer.content.decode()
+    assert (ReplayJob.objects.get().state, ReplayJob.objects.get().cancelled_by) == ("cancelled", "admin")
+    assert "End it here" not in answer.content.decode()
+    assert 'http-equiv="refresh"' not in answer.content.decode()
+
+
+@pytest.mark.usefixtures("_few_are_many")
+def test_what_cannot_be_named_one_by_one_is_named_by_its_filter(
+    admin_client: Client, evening: Evening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selecting, "MOST_NAMED", 2)
+    sent = {"action": "replay", "_selected_action": [1], "select_across": "1", "confirmed": "yes", "pace": "9"}
+    answer = admin_client.post(f"{LIST}?q=bucket", sent, follow=True)
+    assert "Filter by channel, outcome or cause alone" in answer.content.decode()
+    assert not ReplayJob.objects.exists()
+    admin_client.post(f"{LIST}?outcome__exact=permanent&channel={evening.archive.pk}", sent)
+    job = ReplayJob.objects.get()
+    assert job.selection == {"outcome": "permanent", "channel_id": evening.archive.pk}
+    assert job.total == 3

@@ -15,7 +15,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from notifications import replays
 from notifications.models import ApiKey, DeadLetter, Delivery, Notification, Policy, Streamer
+from notifications.selection import Selection
 from notifications.states import State
 from tests.notifications.admin.evening import CANARY, Evening, an_evening, delivery, notification
 
@@ -54,6 +56,7 @@ def test_every_model_has_a_room() -> None:
 
 
 def test_every_page_opens_and_none_shows_a_secret(admin_client: Client, evening: Evening) -> None:
+    replays.start(Selection(channel="archive-mirror"), by="mira", pace_per_s=5, now=evening.now)
     for page in pages():
         answer = admin_client.get(page)
         html = answer.content.decode()
