@@ -7,6 +7,8 @@ DeliveryFailed
 
 from __future__ import annotations
 
+from typing import Any
+
 from notifications.held import Tried
 
 
@@ -16,6 +18,17 @@ class DeliveryFailed(Exception):
     def __init__(self, tried: Tried) -> None:
         super().__init__(f"{tried.verdict.outcome} {tried.verdict.code}: {tried.verdict.detail}")
         self.tried = tried
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Celery gives `on_failure` the exception itself only where it could be pickled, and another one in
+        # its place where not. The try stays behind: it holds a channel with its secrets.
+        return _without_its_try, (type(self), str(self))
+
+
+def _without_its_try(kind: type[DeliveryFailed], text: str) -> DeliveryFailed:
+    failed = kind.__new__(kind)
+    failed.args = (text,)
+    return failed
 
 
 class TransientError(DeliveryFailed):

@@ -51,6 +51,7 @@ WITH v AS (
     UPDATE notifications_delivery d
     SET state = v.state, attempts = d.attempts + v.counts, reason_code = v.reason_code, reason = v.reason,
         due_at = v.due_at, lease_until = NULL,
+        first_attempt_at = CASE WHEN d.attempts + v.counts > 0 THEN d.first_attempt_at END,
         settled_at = CASE WHEN v.state IN ('delivered', 'dead') THEN %(now)b::timestamptz END
     FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
     RETURNING d.id, d.channel_id, d.attempts, d.state, v.outcome, v.code, v.detail, v.fingerprint, v.started_at,
