@@ -85,8 +85,9 @@ def _steps(delivery: Delivery) -> Iterator[Step]:
     if delivery.state == State.CANCELLED and delivery.settled_at is not None:
         yield Step(delivery.settled_at, "Ended without being sent", delivery.reason, State.CANCELLED)
     if delivery.state in (State.SCHEDULED, State.RETRYING):
+        # Why it waits is said above; why it is tried again, by the attempt before.
         title = "Next try" if delivery.attempts else "Waits until then"
-        yield Step(delivery.due_at, title, delivery.reason, delivery.state, ahead=True)
+        yield Step(delivery.due_at, title, "", delivery.state, ahead=True)
     if delivery.cancel_requested and delivery.state == State.SENDING:
         yield Step(delivery.due_at, "Withdrawn while a worker held it", "It ends when it comes back.", ahead=True)
 
