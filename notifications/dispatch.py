@@ -15,6 +15,7 @@ written without its token, a database connection held while a request is under w
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import re
 from collections.abc import Iterable, Sequence
@@ -87,13 +88,18 @@ def expired(row: Any, now: datetime) -> Result:
     return _wait(row, now, now, "expired", "It expired before it could be sent.")
 
 
-def prepare(ready: Iterable[tuple[ChannelInUse, list[Any]]], now: datetime) -> tuple[list[Held], list[Result]]:
-    """Render messages. One that cannot be rendered is buried, so that it holds up nobody else."""
+def prepare(
+    ready: Iterable[tuple[ChannelInUse, list[Any]]], now: datetime, *, leased_until: float = math.inf
+) -> tuple[list[Held], list[Result]]:
+    """Render messages. One that cannot be rendered is buried, so that it holds up nobody else.
+
+    `leased_until` is the end of the lease by the monotonic clock, for those who do not send at once.
+    """
     held, results = [], []
     for channel, rows in ready:
         for row in rows:
             try:
-                held.append(Held(row, channel, message_of(row)))
+                held.append(Held(row, channel, message_of(row), leased_until))
             except Exception as error:  # noqa: BLE001  Whatever a producer got past intake must not stop a lane.
                 _log.exception("rendering_failed", delivery=row.id)
                 verdict = Verdict(Outcome.PERMANENT, 0, f"It could not be rendered ({type(error).__name__}).")
@@ -153,6 +159,7 @@ def settle(results: Sequence[Result], tried: Sequence[Tried], now: datetime) -> 
     late = len(results) - len(written)
     if late:
         _log.warning("results_fenced_off", count=late)
+    quarantine.let_go([one.delivery_id for one in results if one.reason_code == quarantine.CODE], now)
     if tried:
         _slowness.learn(tried, now)
         quarantine.learn(tried, gates.observe(tried), rulebook.kept(), now)

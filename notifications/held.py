@@ -6,6 +6,7 @@ dataclass costs about eight times as much.
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,8 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     row: Any
     channel: ChannelInUse
     message: Message
+    #: Until when the lease lasts that it was claimed with, by the monotonic clock.
+    leased_until: float = math.inf
 
     @property
     def lease(self) -> tuple[int, int]:

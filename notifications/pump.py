@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import structlog
@@ -107,6 +107,11 @@ class Pump:
         self._after_channel = 0
         #: Rows that the last claim brought, or that have ended since.
         self._turned_over = 0
+        #: The time at the origin of the monotonic clock: the world's side tells it without asking a database.
+        self._origin = clock() - timedelta(seconds=time.monotonic())
+        #: Until when, by the monotonic clock, what was in hand at the last renewal is ours, and what is not.
+        self._renewed_until = 0.0
+        self._lost: set[tuple[int, int]] = set()
 
     def run(self, claiming_over: Callable[[Drained], None] | None = None) -> Drained:
         """Work until there is nothing to do or the time is up. Raises what the database thread raised.
@@ -136,7 +141,7 @@ class Pump:
             self._start(_emptied(hands.ready))
             if self._claiming_over.is_set() and not hands.ready and not hands.under_way:
                 return
-            ended = self._carrier.poll(0.05, self._clock)
+            ended = self._carrier.poll(0.05, self._world_time)
             for tried in ended:
                 del hands.under_way[tried.held.lease]
                 hands.ready.extendleft(self._slots.end(tried))
@@ -147,13 +152,15 @@ class Pump:
 
     def _start(self, waiting: Iterator[Held]) -> None:
         """Begin what has a slot. What has none, of its channel or of the carrier, waits for its turn."""
-        hands, batch, now = self._hands, [], self._clock()
+        hands, batch, now = self._hands, [], self._world_time()
         room = self._carrier.capacity - len(hands.under_way)
         for one in waiting:
             if room <= 0:
                 hands.ready.appendleft(one)
                 break
-            if one.row.expires_at is not None and one.row.expires_at <= now:
+            if not self._is_ours(one):
+                hands.ready.extendleft(self._slots.drop(one))
+            elif one.row.expires_at is not None and one.row.expires_at <= now:
                 hands.expired.append(one)
                 hands.ready.extendleft(self._slots.drop(one))
             elif self._slots.start(one):
@@ -162,6 +169,14 @@ class Pump:
                 room -= 1
         if batch:
             self._carrier.start(batch, now)
+
+    def _is_ours(self, one: Held) -> bool:
+        """Whether its lease surely still holds: not after a freeze, nor cut off from the database."""
+        until = max(one.leased_until, self._renewed_until)
+        return time.monotonic() < until and one.lease not in self._lost
+
+    def _world_time(self) -> datetime:
+        return self._origin + timedelta(seconds=time.monotonic())
 
     # --- The database's side.
 
@@ -232,7 +247,8 @@ class Pump:
             self._persist(lambda: transitions.give_back([one.lease for one in unbegun], now=self._clock()))
 
     def _claim(self) -> int:
-        now, room = self._clock(), self._room()
+        now, began, room = self._clock(), time.monotonic(), self._room()
+        self._origin = now - timedelta(seconds=began)
         rows = transitions.claim(self._lane, room, now=now, lease_s=self._pace.lease_s)
         self._drained.statements += 1
         self._turned_over = len(rows)
@@ -243,7 +259,7 @@ class Pump:
         if not rows:
             return 0 if went_round else self._claim()
         guarded = dispatch.guard(rows, rulebook.at(rows[0].rules), now)
-        held, buried = dispatch.prepare(guarded.ready, now)
+        held, buried = dispatch.prepare(guarded.ready, now, leased_until=began + self._pace.lease_s)
         self._hands.unsent.extend([*guarded.results, *buried])
         passing = {channel.id for channel, _ in guarded.ready}
         for channel_id in {row.channel_id for row in rows}:
@@ -274,13 +290,17 @@ class Pump:
         self._drained.statements += 1
         for queue, written in ((hands.ended, tried), (hands.expired, expired), (hands.unsent, unsent)):
             for _ in written:
-                queue.popleft()  # type: ignore[attr-defined]
+                queue.popleft()
 
     def _renew(self) -> None:
-        held = [*list(self._hands.under_way.values()), *list(self._hands.ready), *self._slots.parked()]
-        if held:
-            transitions.renew([one.lease for one in held], now=self._clock(), lease_s=self._pace.lease_s)
-            self._drained.statements += 1
+        """Sign of life for all that is in hand. What was taken from us meanwhile is not begun any more."""
+        began = time.monotonic()
+        in_hand = [*list(self._hands.under_way.values()), *list(self._hands.ready), *self._slots.parked()]
+        leases = [one.lease for one in in_hand]
+        ours = transitions.renew(leases, now=self._clock(), lease_s=self._pace.lease_s) if leases else frozenset()
+        self._drained.statements += 1
+        self._lost = set(leases) - ours
+        self._renewed_until = began + self._pace.lease_s
 
     def _persist(self, step: Callable[[], T]) -> T:
         """Do one step against the database; while that is away, wait and do it again."""

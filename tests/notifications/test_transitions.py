@@ -200,14 +200,14 @@ class TestFencing:
         delivery = a_delivery(channel, State.SENDING)
         before = row_of(delivery)
         stranger = [(delivery.pk, TOKEN - 1)]
-        assert transitions.renew(stranger, now=clock.now(), lease_s=99) == 0
+        assert not transitions.renew(stranger, now=clock.now(), lease_s=99)
         assert transitions.give_back(stranger, now=clock.now()) == 0
         assert row_of(delivery) == before
 
     def test_a_lease_is_renewed_only_while_it_is_held(self, channel: Channel) -> None:
         held, lost = a_delivery(channel, State.SENDING), a_delivery(channel, State.PENDING, token=TOKEN)
         now = clock.now()
-        assert transitions.renew([(held.pk, TOKEN), (lost.pk, TOKEN)], now=now, lease_s=99) == 1
+        assert transitions.renew([(held.pk, TOKEN), (lost.pk, TOKEN)], now=now, lease_s=99) == {(held.pk, TOKEN)}
         held.refresh_from_db()
         lost.refresh_from_db()
         assert (held.lease_until, lost.lease_until) == (now + timedelta(seconds=99), None)

@@ -13,23 +13,22 @@ _RENEW = """
 UPDATE notifications_delivery d SET lease_until = %(lease_until)b
 FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
 WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
-RETURNING d.id
+RETURNING d.id, d.token
 """
 
 
-def renew(held: Iterable[tuple[int, int]], *, now: datetime, lease_s: float) -> int:
-    """Not a move: keep the leases of (id, token) that are still in flight."""
+def renew(held: Iterable[tuple[int, int]], *, now: datetime, lease_s: float) -> frozenset[tuple[int, int]]:
+    """Not a move: keep the leases of (id, token) that are still held. Returns those that are still ours."""
     pairs = list(held)
-    return len(
-        statement.run(
-            _RENEW,
-            {
-                "ids": [delivery_id for delivery_id, _ in pairs],
-                "tokens": [token for _, token in pairs],
-                "lease_until": now + timedelta(seconds=lease_s),
-            },
-        )
+    rows = statement.run(
+        _RENEW,
+        {
+            "ids": [delivery_id for delivery_id, _ in pairs],
+            "tokens": [token for _, token in pairs],
+            "lease_until": now + timedelta(seconds=lease_s),
+        },
     )
+    return frozenset((row.id, row.token) for row in rows)
 
 
 _TAKE_BACK = f"""
@@ -40,7 +39,7 @@ WITH lost AS (
 ), moved AS (
     UPDATE notifications_delivery d
     SET state = CASE WHEN d.lost_leases + 1 >= %(most)b THEN 'dead' ELSE 'pending' END,
-        lost_leases = d.lost_leases + 1, lease_until = NULL, due_at = %(now)b, reason_code = 'lease_lost',
+        lost_leases = d.lost_leases + 1, lease_until = NULL, reason_code = 'lease_lost',
         reason = 'The worker that held it died or was cut off.',
         settled_at = CASE WHEN d.lost_leases + 1 >= %(most)b THEN %(now)b::timestamptz END
     FROM lost WHERE d.id = lost.id
@@ -64,7 +63,9 @@ def take_back(*, now: datetime, limit: int, most_lost_leases: int) -> list[Any]:
 
 
 _GIVE_BACK = f"""
-UPDATE notifications_delivery d SET state = 'pending', lease_until = NULL, due_at = %(now)b
+UPDATE notifications_delivery d
+SET state = 'pending', lease_until = NULL, due_at = %(now)b,
+    first_attempt_at = CASE WHEN d.attempts > 0 THEN d.first_attempt_at END
 FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
 WHERE d.id = v.id AND d.token = v.token AND d.state IN {guard("j")}
 RETURNING d.id
