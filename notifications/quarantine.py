@@ -10,7 +10,7 @@ When many channels of one kind fail together the provider is down, and no single
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -40,23 +40,27 @@ PROVIDER_CHANNELS, PROVIDER_SHARE = 3, 0.5
 #: What waited comes back spread over this time.
 RELEASE_SPREAD_S = 10.0
 
+#: A refusal of one message is one, too.
+_SIGNS_OF_LIFE = frozenset({Outcome.OK, Outcome.PERMANENT})
+
 _log = structlog.get_logger(__name__)
 
 
 def learn(tried: Iterable[Tried], changes: Mapping[int, Change], book: Rulebook, now: datetime) -> None:
     """Draw the consequences of what was seen: impose, probe on, or restore. Touches the database only then."""
+    alive: set[int] = set()
     for one in tried:
         channel, outcome = one.held.channel, one.verdict.outcome
-        if channel.row.quarantined_at is not None:
-            if outcome in (Outcome.OK, Outcome.PERMANENT):  # A refusal of one message is a sign of life.
+        if outcome in _SIGNS_OF_LIFE:
+            alive.add(channel.id)
+            if channel.row.quarantined_at is not None:
                 restore(channel.row, by="a probe that arrived", now=now)
-        elif outcome is Outcome.GONE:
+        elif outcome is Outcome.GONE and channel.row.quarantined_at is None:
             impose(channel, f"The far end says that it has ended: {one.verdict.code} {one.verdict.detail}", now)
+    _note_working(alive, changes, book)
     for channel_id, change in changes.items():
         if change.after is State.OPEN:
-            _failed_on(book.channels.get(channel_id), book, now)
-        elif change.after is State.CLOSED:
-            Channel.objects.note_working(channel_id)
+            _failed_on(book.channels.get(channel_id), book, now, worked=channel_id in alive)
 
 
 def impose(channel: ChannelInUse, evidence: str, now: datetime) -> None:
@@ -105,10 +109,28 @@ def pause_s(probes: int) -> float:
     return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(probes, 20))
 
 
-def _failed_on(channel: ChannelInUse | None, book: Rulebook, now: datetime) -> None:
+def let_go(delivery_ids: Sequence[int], now: datetime) -> None:
+    """Of these, just put to wait: those whose channel came back in that moment follow with the others.
+
+    Whoever restores releases what he sees waiting, and whoever puts to wait looks here afterwards: one of
+    the two comes second, and sees what the other did.
+    """
+    if delivery_ids:
+        transitions.release_restored(delivery_ids, code=CODE, now=now, spread_s=RELEASE_SPREAD_S)
+
+
+def _note_working(alive: Iterable[int], changes: Mapping[int, Change], book: Rulebook) -> None:
+    """Forget since when channels fail. Breakers do not say it all: Redis may have forgotten one that was open."""
+    known_to_fail = {pk for pk in alive if pk in book.channels and book.channels[pk].row.failing_since_at is not None}
+    closed = {pk for pk, change in changes.items() if change.after is State.CLOSED}
+    for channel_id in known_to_fail | closed:
+        Channel.objects.note_working(channel_id)
+
+
+def _failed_on(channel: ChannelInUse | None, book: Rulebook, now: datetime, *, worked: bool) -> None:
     if channel is None or channel.row.quarantined_at is not None:
         return
-    since = channel.row.failing_since_at
+    since = None if worked else channel.row.failing_since_at
     if since is None:
         Channel.objects.note_failing(channel.id, now)
     elif now - since >= LONG_FAILURE and not _provider_is_down(channel, book):

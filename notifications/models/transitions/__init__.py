@@ -12,7 +12,7 @@ from notifications.models.transitions.creating import NewDelivery, create
 from notifications.models.transitions.ending import cancel, cancel_overdue, replay
 from notifications.models.transitions.leasing import give_back, renew, take_back
 from notifications.models.transitions.settling import Result, settle
-from notifications.models.transitions.waiting import change_lane, postpone, promote, release
+from notifications.models.transitions.waiting import change_lane, postpone, promote, release, release_restored
 
 __all__ = [
     "NewDelivery",
@@ -28,6 +28,7 @@ __all__ = [
     "postpone",
     "promote",
     "release",
+    "release_restored",
     "renew",
     "replay",
     "settle",

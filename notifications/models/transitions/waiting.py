@@ -74,6 +74,21 @@ def change_lane(channel_ids: Sequence[int], *, from_lanes: Sequence[str], to: st
     return len(statement.run(_CHANGE_LANE, values))
 
 
+_RELEASE_RESTORED = """
+UPDATE notifications_delivery d SET due_at = %(now)b + random() * make_interval(secs => %(spread_s)b::float8)
+FROM channels_app_channel c
+WHERE d.id = ANY(%(ids)b::int8[]) AND d.state = 'scheduled' AND d.reason_code = %(code)b
+  AND c.id = d.channel_id AND c.quarantined_at IS NULL
+RETURNING d.id
+"""
+
+
+def release_restored(ids: Sequence[int], *, code: str, now: datetime, spread_s: float) -> int:
+    """Not a move: of these, what waits for a channel that is in service again waits no longer."""
+    parameters = {"ids": list(ids), "code": code, "now": now, "spread_s": float(spread_s)}
+    return len(statement.run(_RELEASE_RESTORED, parameters))
+
+
 _POSTPONE = """
 UPDATE notifications_delivery d SET due_at = v.due_at, reason_code = v.reason_code, reason = v.reason
 FROM unnest(%(ids)b::int8[], %(due_ats)b::timestamptz[], %(reason_codes)b::text[], %(reasons)b::text[])
