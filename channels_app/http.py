@@ -75,7 +75,7 @@ class Exchanges(Generic[Tag]):
         try:
             handle.prepare(tag, request, timeout_s)
             self._multi.add_handle(handle.curl)
-        except (pycurl.error, ValueError) as error:
+        except (pycurl.error, ValueError, TypeError, AttributeError) as error:
             self._pool.append(handle)
             self._refused_here.append((tag, _cannot_be_sent(error)))
 
@@ -137,7 +137,7 @@ class Exchanges(Generic[Tag]):
 
 def _cannot_be_sent(error: Exception) -> NoAnswer:
     """For what fails before libcurl has begun. The error's own text may hold a secret: not repeated."""
-    reason = Reason.INVALID if isinstance(error, ValueError) else reason_of(error.args[0])
+    reason = reason_of(error.args[0]) if isinstance(error, pycurl.error) else Reason.INVALID
     return NoAnswer(reason, reason.explain(0, ""), sent=False, connection_was_reused=False)
 
 

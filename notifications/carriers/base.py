@@ -6,11 +6,17 @@ is more to start. The pump does not know which kind it drives.
 
 from __future__ import annotations
 
+import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import structlog
+
+from channels_app.redaction import redacted
 from notifications.held import Held, Tried
+
+_log = structlog.get_logger(__name__)
 
 
 class Carrier(ABC):
@@ -36,3 +42,16 @@ class Carrier(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections."""
+
+
+def log_bug(event: str, held: Held, error: Exception) -> None:
+    """A transport raised what it must not. Its words may repeat the channel's secrets: they are blotted out."""
+    config = held.channel.config
+    _log.error(
+        event,
+        kind=held.channel.transport.kind,
+        delivery=getattr(held.row, "id", None),
+        error=redacted(f"{type(error).__name__}: {error}", config),
+        # The way to the error without its text: lines of code hold no secrets.
+        trace="".join(traceback.format_tb(error.__traceback__)),
+    )

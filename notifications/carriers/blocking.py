@@ -10,15 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from channels_app.base import BlockingTransport
 from channels_app.outcomes import Outcome, Verdict
 from channels_app.redaction import without_secrets
-from notifications.carriers.base import Carrier
+from notifications.carriers.base import Carrier, log_bug
 from notifications.held import Held, Tried
-
-_log = structlog.get_logger(__name__)
 
 #: Blocking calls at the same time, per pump, and of one channel.
 CALLS, CALLS_OF_CHANNEL = 8, 2
@@ -138,6 +134,6 @@ def send_blocking(held: Sequence[Held], now: datetime) -> list[Verdict]:
             return verdicts
         detail = f"The transport gave {len(verdicts)} verdicts for {len(held)} messages."
     except Exception as error:  # noqa: BLE001  What it had sent by then, nobody knows.
-        _log.exception("transport_failed_to_send", kind=transport.kind)
+        log_bug("transport_failed_to_send", held[0], error)
         detail = f"The transport failed while sending ({type(error).__name__})."
     return [Verdict(Outcome.UNKNOWN, 0, detail)] * len(held)

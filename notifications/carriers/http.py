@@ -8,17 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from channels_app import http
 from channels_app.base import CannotBuild, HttpTransport, Request, Response
 from channels_app.no_answer import verdict_of
 from channels_app.outcomes import Outcome, Verdict
 from channels_app.redaction import without_secrets
-from notifications.carriers.base import Carrier
+from notifications.carriers.base import Carrier, log_bug
 from notifications.held import Held, Tried
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +75,9 @@ def build(held: Held, now: datetime) -> Request | Verdict:
     try:
         return transport.build(held.message, held.channel.config, now=now)
     except CannotBuild as error:
-        return Verdict(Outcome.PERMANENT, 0, str(error))
+        return without_secrets(Verdict(Outcome.PERMANENT, 0, str(error)), held.channel.config)
     except Exception as error:  # noqa: BLE001  A bug in one transport must not stop the others' deliveries.
-        _log.exception("transport_failed_to_build", kind=transport.kind)
+        log_bug("transport_failed_to_build", held, error)
         return Verdict(Outcome.PERMANENT, 0, f"The transport failed to build it ({type(error).__name__}).")
 
 
@@ -91,8 +87,8 @@ def interpret(held: Held, end: http.Ended, now: datetime) -> Verdict:
     if not isinstance(end, Response):
         return verdict_of(end)
     try:
-        verdict = transport.interpret(end, now=now)
-    except Exception:  # noqa: BLE001  The far end can answer anything; a transport that trips over it must not stop the pump.
-        _log.exception("transport_failed_to_interpret", kind=transport.kind, status=end.status)
+        # A far end may repeat what it was sent.
+        return without_secrets(transport.interpret(end, now=now), held.channel.config)
+    except Exception as error:  # noqa: BLE001  The far end can answer anything; who trips over it must not stop the pump.
+        log_bug("transport_failed_to_interpret", held, error)
         return Verdict(Outcome.UNKNOWN, end.status, "The transport could not read the answer.")
-    return without_secrets(verdict, held.channel.config)  # A far end may repeat what it was sent.
