@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
 import pytest
@@ -11,6 +11,7 @@ from django.conf import settings as django_settings
 from pytest_django.fixtures import Settings
 
 from channels_app import registry
+from channels_app.registry import AnyTransport
 from project.outside import World
 from tests.notifications.crier import Crier
 from tests.notifications.scene import forget_the_rules
@@ -34,10 +35,20 @@ def _rules_are_read_anew() -> None:
 
 
 @pytest.fixture
-def crier(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Crier]]:
-    """A kind of channel that blocks, installed for one test."""
-    found = MappingProxyType({**registry._found(), Crier.kind: Crier()})
-    monkeypatch.setattr(registry, "_found", lambda: found)
+def install(monkeypatch: pytest.MonkeyPatch) -> Callable[[AnyTransport], None]:
+    """Adds a kind of channel, for one test."""
+
+    def add(transport: AnyTransport) -> None:
+        found = MappingProxyType({**registry._found(), transport.kind: transport})
+        monkeypatch.setattr(registry, "_found", lambda: found)
+
+    return add
+
+
+@pytest.fixture
+def crier(install: Callable[[AnyTransport], None]) -> Iterator[type[Crier]]:
+    """A kind of channel that blocks."""
+    install(Crier())
     Crier.forget()
     yield Crier
     Crier.released.set()

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Annotated, Any
 
 import pytest
 
 from channels_app import http
+from channels_app.base import CannotBuild, Config, HttpTransport, Message, Request, Response, setting
 from channels_app.models import Channel
-from channels_app.outcomes import Outcome
+from channels_app.outcomes import Outcome, Verdict
+from channels_app.registry import AnyTransport
 from notifications import clock, delivering
 from notifications.carriers import BlockingCarrier, Carrier, HttpCarrier
 from notifications.held import Held, Tried
@@ -187,3 +190,57 @@ def polled(carrier: Carrier, count: int) -> list[Tried]:
     while len(ended) < count and time.monotonic() < deadline:
         ended += carrier.poll(0.1, clock.now)
     return ended
+
+
+class OracleConfig(Config):
+    url: Annotated[str, setting("Where to ask.", example="https://example.org")]
+    riddle: Annotated[str, setting("How it fails.")] = ""
+
+
+class Oracle(HttpTransport[OracleConfig]):
+    """A transport with every bug that a transport can have."""
+
+    kind = "oracle"
+    label = "Oracle"
+    Config = OracleConfig
+
+    def build(self, message: Message, config: OracleConfig, *, now: datetime) -> Request:
+        if config.riddle == "build raises":
+            raise KeyError(config.url)
+        if config.riddle == "cannot build":
+            raise CannotBuild("Too long, even shortened.")
+        nothing: Any = None
+        headers: Any = {"x": 5} if config.riddle == "header is no text" else {}
+        request = Request(url=config.url, body=b"{}", headers=headers)
+        return nothing if config.riddle == "build gives nothing" else request  # type: ignore[no-any-return]
+
+    def interpret(self, response: Response, *, now: datetime) -> Verdict:
+        nothing: Any = None
+        if response.status == 204:
+            return nothing  # type: ignore[no-any-return]
+        raise ZeroDivisionError
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("riddle", "status", "state", "outcome"),
+    [
+        ("build raises", 204, "dead", "permanent"),
+        ("cannot build", 204, "dead", "permanent"),
+        ("build gives nothing", 204, "dead", "permanent"),
+        ("header is no text", 204, "dead", "permanent"),
+        ("interpret gives nothing", 204, "retrying", "unknown"),
+        ("interpret raises", 500, "retrying", "unknown"),
+    ],
+)
+def test_a_transport_with_a_bug_stops_nobody_else(
+    world: World, install: Callable[[AnyTransport], None], riddle: str, status: int, state: str, outcome: str
+) -> None:
+    install(Oracle())
+    bad = configured("oracle", {"url": world.behaving_url(f"status={status}", "oracle"), "riddle": riddle})
+    good = channel_at(world.sink_url("beside-oracle"))
+    many_deliveries([bad, good], 2)
+    drain()
+    assert states(good) == {"delivered": 2}
+    assert states(bad) == {state: 2}
+    assert set(Attempt.objects.filter(delivery__channel=bad).values_list("outcome", flat=True)) == {outcome}
