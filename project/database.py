@@ -24,5 +24,7 @@ def database_settings(url: str) -> dict[str, Any]:
         "OPTIONS": dict(parse_qsl(parts.query)),
         # Kept for the life of the thread: connecting anew costs more than the work.
         "CONN_MAX_AGE": None,
-        "CONN_HEALTH_CHECKS": True,
+        # A check would be one more round trip before every request. A broken connection is replaced when it
+        # shows: after the one request, task or sweep that met it.
+        "CONN_HEALTH_CHECKS": False,
     }

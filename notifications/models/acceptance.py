@@ -46,7 +46,7 @@ FROM unnest(
 ) AS v(id, event_type, priority, title, body, data, streamer_id, recipients, scheduled_at, expires_at, producer_id,
        idempotency_key, digest)
 ORDER BY v.idempotency_key
-ON CONFLICT (producer_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+ON CONFLICT DO NOTHING
 RETURNING id
 """
 
@@ -62,7 +62,7 @@ RECIPIENT_SEPARATOR = "\x1f"
 
 
 def store(rows: Sequence[NewNotification], *, now: datetime) -> frozenset[UUID]:
-    """Insert all whose idempotency key is new. Returns the ids that were written."""
+    """Insert all whose id and idempotency key are new. Returns the ids that were written."""
     written = statement.run(
         _STORE,
         {
@@ -81,6 +81,7 @@ def store(rows: Sequence[NewNotification], *, now: datetime) -> frozenset[UUID]:
             "keys": [row.idempotency_key for row in rows],
             "digests": [row.digest for row in rows],
         },
+        prepared=True,
     )
     return frozenset(row.id for row in written)
 

@@ -15,13 +15,15 @@ from psycopg import Cursor
 from psycopg.rows import namedtuple_row
 
 
-def run(sql: str, parameters: Mapping[str, Any]) -> list[Any]:
+def run(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) -> list[Any]:
     """Run one statement and return its rows as named tuples, or none. Placeholders are `%(name)b`.
+
+    `prepared`: Postgres keeps it parsed and planned, for one whose best plan never depends on the values.
 
     Takes part in Django's transaction where there is one. Raises Django's `DatabaseError` family.
     """
     connection.ensure_connection()
     # Django's own cursors bind on the client's side, as text; this one binds in Postgres, in binary.
     with connection.wrap_database_errors, Cursor(connection.connection, row_factory=namedtuple_row) as cursor:
-        cursor.execute(sql, parameters, binary=True)
+        cursor.execute(sql, parameters, binary=True, prepare=prepared)
         return cursor.fetchall() if cursor.description else []
