@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
-    print(json.dumps(figures) if options.json else _table(figures), flush=True)
+    print(json.dumps(figures) if options.json else table(figures), flush=True)
     return 0
 
 
@@ -94,6 +94,7 @@ def _run(benchmark: Benchmark, options: argparse.Namespace) -> Figures:
         return figures
 
 
-def _table(figures: Figures) -> str:
+def table(figures: Figures) -> str:
+    """Figures for people: one a line."""
     width = max(map(len, figures))
     return "\n".join(f"{name:<{width}}  {value:>12,}" for name, value in figures.items())

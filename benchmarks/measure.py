@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +18,12 @@ class DidNotFinish(Exception):
 
 def cpu_s(pid: int) -> float:
     """CPU seconds, user and system, of a process and its descendants, including those that have ended."""
-    return sum(sum(map(int, _stat(each)[11:15])) for each in tree(pid)) / _TICKS_PER_S
+    return sum(sum(map(int, stat[11:15])) for stat in map(_stat, tree(pid))) / _TICKS_PER_S
 
 
 def rss_mb(pid: int) -> float:
     """Resident memory of a process and its descendants, in MB."""
-    return sum(int(_stat(each)[21]) for each in tree(pid)) * _PAGE_MB
+    return sum(int(stat[21]) for stat in map(_stat, tree(pid)) if stat) * _PAGE_MB
 
 
 def tree(pid: int) -> list[int]:
@@ -46,10 +45,6 @@ def _stat(pid: int) -> list[str]:
         return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return []
-
-
-def median(values: Iterable[float]) -> float:
-    return statistics.median(values)
 
 
 def percentile(values: Sequence[float], share: float) -> float:
