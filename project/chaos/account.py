@@ -35,6 +35,8 @@ class Account:
     duplicates: int = 0
     in_flight: int = 0
     recovered_s: float = 0.0
+    #: How long the whole case took.
+    seconds: float = 0.0
     #: Why there is no account, or what else went wrong; "" when nothing did.
     trouble: str = ""
 
@@ -78,12 +80,13 @@ def seen_of(accepted: Collection[str], lines: Iterable[Received]) -> dict[str, i
 
 
 def account_of(case: str, ledger: Ledger, *, in_flight: int, recovered_s: float, trouble: str = "") -> Account:
-    """A ledger as the account of a case."""
+    """The account of a case, from its ledger."""
     names = ("accepted", "delivered", "dead", "suppressed", "cancelled", "waiting", "lost", "duplicates")
     return Account(
         case=case,
         **{name: getattr(ledger, name) for name in names},
         in_flight=in_flight,
         recovered_s=round(recovered_s, 2),
+        seconds=ledger.seconds,
         trouble=trouble,
     )

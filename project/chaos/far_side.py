@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,15 +19,19 @@ _TIMEOUT_S = 30.0
 
 
 class FarSide:
-    """A running outside world, as a context manager. `seed` fixes all chance in it."""
+    """A running outside world, as a context manager. `seed` fixes all chance in it; it complains into `log`."""
 
-    def __init__(self, *, seed: int) -> None:
+    def __init__(self, *, seed: int, log: Path) -> None:
         self._seed = seed
+        self._log = log
         self._session = requests.Session()
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "project.outside", "--tied", "--seed", str(self._seed)]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+            )
         assert self._process.stdout is not None  # noqa: S101  a pipe was asked for
         addresses = json.loads(self._process.stdout.readline())
         self.url: str = addresses["url"]

@@ -103,7 +103,8 @@ class Playing:
         self, scene: Scene, told: Told, began: datetime, in_flight: int, recovered_s: float, trouble: str
     ) -> Account:
         seen = seen_of(told.accepted, self.stage.world.seen(after=scene.first_line))
-        ledger = draw_up(told.accepted, word_of_belfry(self.stage.operator, since=began), seen)
+        known = word_of_belfry(self.stage.operator, since=began)
+        ledger = draw_up(told.accepted, known, seen, seconds=(datetime.now(UTC) - began).total_seconds())
         if told.unanswered:
             trouble = f"{trouble} {told.unanswered} found no answer".strip()
         return account_of(self.case.name, ledger, in_flight=in_flight, recovered_s=recovered_s, trouble=trouble)

@@ -10,7 +10,7 @@ from project.chaos.case import Case
 
 _COLUMNS = (
     "accepted", "delivered", "dead", "suppressed", "cancelled", "waiting", "lost", "duplicates", "in_flight",
-    "recovered_s",
+    "recovered_s", "seconds",
 )  # fmt: skip
 _CLEAR = "\r\x1b[2K"
 _NAME_CHARS = 28

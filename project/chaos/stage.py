@@ -95,7 +95,7 @@ class Stage:
         return str(json.loads(answer.stdout)["key"])
 
     def _set_up(self) -> None:
-        self.world = self._stack.enter_context(FarSide(seed=self._seed))
+        self.world = self._stack.enter_context(FarSide(seed=self._seed, log=self.folder / "outside.log"))
         more = self._over_a_relay() if self.setting.relayed else {}
         self.belfry = Supervisor(
             home=self.folder,

@@ -203,6 +203,8 @@ class Connection(asyncio.Protocol):
         self._transport.write(render_head(answer, length=HUGE_BYTES))
         for _ in range(HUGE_BYTES // len(_CHUNK)):
             await self._writable.wait()
+            if self._transport.is_closing():  # The sender has had enough.
+                return
             self._transport.write(_CHUNK)
 
     async def _drip(self, answer: Answer) -> None:
