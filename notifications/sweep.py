@@ -7,7 +7,10 @@ at once share the work by `SKIP LOCKED`.
 
 from __future__ import annotations
 
+import math
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
@@ -27,6 +30,9 @@ LIMIT = 5000
 #: for the exact time, so that what is scheduled leaves on time and not up to a second late.
 LOOK_AHEAD = timedelta(seconds=1)
 
+#: Asked again so soon, there is nothing that another sweep would find.
+ENOUGH_FOR_S = 0.5
+
 #: After so many workers died over a delivery it is buried instead of killing the next one.
 MOST_LOST_LEASES = 5
 
@@ -37,6 +43,10 @@ _ASKED_AGAIN = ("scheduled_at", "channel_deleted")
 _ENDS = frozenset({"channel_deleted", "expired"})
 
 _log = structlog.get_logger(__name__)
+
+_sweeping = threading.Lock()
+#: When the last sweep of this process began, by the monotonic clock.
+_swept_at = -math.inf
 
 
 @dataclass(slots=True)
@@ -50,6 +60,23 @@ class Swept:
     woken: list[str] = field(default_factory=list)
     replay_jobs: int = 0
     duration_ms: float = 0.0
+
+
+def sweep_once_of_many(clock: Callable[[], datetime]) -> Swept | None:
+    """Sweep, unless this process does or just did: what was asked for while nobody swept has gathered.
+
+    None when it was left out.
+    """
+    global _swept_at  # noqa: PLW0603  one sweep a process
+    if not _sweeping.acquire(blocking=False):
+        return None
+    try:
+        if time.monotonic() - _swept_at < ENOUGH_FOR_S:
+            return None
+        _swept_at = time.monotonic()
+        return sweep(clock())
+    finally:
+        _sweeping.release()
 
 
 def sweep(now: datetime) -> Swept:

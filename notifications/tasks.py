@@ -15,7 +15,7 @@ from notifications import clock, delivering, draining, pruning
 from notifications.durable_retry import DurableRetryTask, declared_schedule
 from notifications.errors import TransientError
 from notifications.routing import route_until_idle
-from notifications.sweep import sweep as sweep_now
+from notifications.sweep import sweep_once_of_many
 
 _stopping = threading.Event()
 
@@ -58,7 +58,7 @@ def route(**_: Any) -> None:
 @shared_task(name="notifications.sweep")
 def sweep(**_: Any) -> None:
     """Find what should have moved and did not."""
-    sweep_now(clock.now())
+    sweep_once_of_many(clock.now)
 
 
 @shared_task(name="notifications.prune")

@@ -49,10 +49,12 @@ app.conf.update(
         # `notifications.drain` is sent to the queue of its lane by whoever wakes the lane.
         "notifications.deliver": {"queue": queue_of("http-normal")},
     },
+    beat_scheduler="project.beat:SteadyScheduler",
+    # Without `expires`, which compares the wall clocks of two machines: a worker whose clock is ahead
+    # would throw every sweep away. What has gathered is one sweep, `sweep.sweep_once_of_many`.
     beat_schedule={
-        # `expires`: a sweep that could not run in its second is replaced by the next one.
-        "sweep": {"task": "notifications.sweep", "schedule": 1.0, "options": {"queue": SWEEP, "expires": 1}},
-        "prune": {"task": "notifications.prune", "schedule": 3600.0, "options": {"queue": CONTROL, "expires": 3600}},
+        "sweep": {"task": "notifications.sweep", "schedule": 1.0, "options": {"queue": SWEEP}},
+        "prune": {"task": "notifications.prune", "schedule": 3600.0, "options": {"queue": CONTROL}},
     },
 )
 # Celery would close the database connection before and after every task, and a new one costs more

@@ -43,8 +43,8 @@ def _worker(name: str) -> Callable[[Place], list[str]]:
 
 
 def _beat(place: Place) -> list[str]:
-    schedule = str(place.folder / "beat-schedule")
-    return ["celery", "-A", place.app, "-q", "beat", "-l", "WARNING", "-s", schedule]
+    sign_of_life = str(place.folder / "beat-alive")
+    return ["celery", "-A", place.app, "-q", "beat", "-l", "WARNING", "-s", sign_of_life]
 
 
 _MODULES: dict[str, Callable[[Place], list[str]]] = {

@@ -18,7 +18,9 @@ def main() -> None:
     parser.add_argument("role", choices=ROLES)
     parser.add_argument("--host", default="0.0.0.0", help="where web listens (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="where web listens (%(default)s)")
-    parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="where beat keeps its schedule (%(default)s)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("/tmp"), help="where beat keeps its sign of life (%(default)s)"
+    )
     options = parser.parse_args()
     command = command_line(options.role, Place(options.host, options.port, options.folder))
     os.execve(command[0], command, dict(env.inherited()))

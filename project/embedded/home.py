@@ -5,7 +5,7 @@ env           the addresses and secrets of a running one (0600), gone when it st
 secrets/      passwords and keys, made at random once (0600)
 first-login   the first administrator's password, until that login was used (0600)
 log/          one file per process
-pgdata/ valkey/ beat-schedule
+pgdata/ valkey/ beat-alive
 """
 
 from __future__ import annotations

@@ -225,3 +225,12 @@ class TestSeveralAtOnce:
         assert len(messages) == 1
         assert b"msg_" not in messages[0]
         assert idempotency_ids([]) == {}
+
+
+@pytest.mark.django_db
+def test_sweeps_that_gathered_while_nobody_swept_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "_swept_at", float("-inf"))
+    done = [sweep_module.sweep_once_of_many(clock.now) for _ in range(5)]
+    assert [found is not None for found in done] == [True, False, False, False, False]
+    monkeypatch.setattr(sweep_module, "ENOUGH_FOR_S", 0.0)
+    assert sweep_module.sweep_once_of_many(clock.now) is not None
