@@ -96,7 +96,7 @@ def preview(letters: DeadLetterQuerySet) -> Preview:
         expired=Count("pk", filter=_REPLAYABLE & Q(delivery__expires_at__lt=Now())),
         newest=Max("pk"),
     )
-    waiting = rows.waiting().select_related("channel", "delivery__notification")
+    waiting = rows.waiting().select_related("channel", "delivery__notification__streamer")
     return Preview(
         channels=_by_channel(rows),
         groups=dead_letters.groups(waiting, limit=MOST_GROUPS),

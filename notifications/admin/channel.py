@@ -25,7 +25,7 @@ from channels_app.models import Channel
 from channels_app.outcomes import Outcome
 from notifications import channel_control, channel_test, clock
 from notifications.admin import badges, config_field
-from notifications.admin.channel_controls import CONTROLS, offered, press
+from notifications.admin.channel_controls import CONTROLS, PAUSES, Press, offered, press
 from notifications.admin.channel_form import form_for
 from notifications.admin.page import Page
 from notifications.admin.status import troubled_channels
@@ -214,6 +214,7 @@ class ChannelAdmin(Page[Channel]):
             "badge": badges.channel_badge(channel),
             "standing": standing,
             "controls": offered(channel, standing) if standing else (),
+            "pauses": PAUSES,
             **_waiting_for(channel),
         }
 
@@ -229,9 +230,11 @@ class ChannelAdmin(Page[Channel]):
         channel = self.one(request, object_id)
         if word not in CONTROLS or not self.has_change_permission(request, channel):
             raise PermissionDenied
-        done, said = press(word, channel, by=request.user.get_username(), now=clock.now())
+        asked_s = request.POST.get("seconds", "")
+        seconds = next((known for known in PAUSES if str(known) == asked_s), min(PAUSES))
+        done, said = press(word, Press(channel, request.user.get_username(), clock.now(), seconds))
         if done:
-            self.log_change(request, channel, f"{CONTROLS[word].text}. {said}")
+            self.log_change(request, channel, f"By hand: {said}")
         self.message_user(request, said, messages.SUCCESS if done else messages.ERROR)
         return HttpResponseRedirect(reverse("admin:channels_app_channel_change", args=(channel.pk,)))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,26 @@ from channels_app.volatile import Away
 from notifications import channel_control
 from notifications.channel_control import Standing
 
-Act = Callable[[Channel, str, datetime], str]
+Act = Callable[["Press"], str]
+
+#: How long a pause by hand may be, in seconds, and how it is called.
+PAUSES: Mapping[int, str] = {
+    300: "5 minutes",
+    900: "15 minutes",
+    3600: "an hour",
+    14_400: "4 hours",
+    36_000: "10 hours",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A button that was pressed: on which channel, by whom, and for how long where it is a pause."""
+
+    channel: Channel
+    by: str
+    now: datetime
+    seconds: int = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,31 +50,36 @@ def offered(channel: Channel, standing: Standing) -> list[Control]:
     return [control for control in CONTROLS.values() if control.fits(channel, standing)]
 
 
-def press(word: str, channel: Channel, *, by: str, now: datetime) -> tuple[bool, str]:
+def press(word: str, pressed: Press) -> tuple[bool, str]:
     """Do what a button says. Returns whether it was done, and a sentence."""
     try:
-        return True, CONTROLS[word].act(channel, by, now)
+        return True, CONTROLS[word].act(pressed)
     except Away:
         return False, "Redis does not answer, so nothing was changed. Without it everything passes."
 
 
-def _trip(channel: Channel, by: str, _now: datetime) -> str:
-    channel_control.trip(channel, by=by)
+def _trip(pressed: Press) -> str:
+    channel_control.trip(pressed.channel, by=pressed.by)
     return "The breaker is open until somebody closes it: nothing is sent, everything waits."
 
 
-def _reset(channel: Channel, by: str, now: datetime) -> str:
-    released = channel_control.reset(channel, by=by, now=now)
-    return f"The breaker is closed. Deliveries that waited for it and follow: {released}."
+def _reset(pressed: Press) -> str:
+    released = channel_control.reset(pressed.channel, by=pressed.by, now=pressed.now)
+    return f"The breaker is closed. Deliveries that waited for it and follow: {released:,}."
 
 
-def _resume(channel: Channel, by: str, now: datetime) -> str:
-    released = channel_control.resume(channel, by=by, now=now)
-    return f"The pause is over. Deliveries that waited for it and follow: {released}."
+def _pause(pressed: Press) -> str:
+    channel_control.pause(pressed.channel, pressed.seconds, by=pressed.by)
+    return f"Paused for {PAUSES.get(pressed.seconds, f'{pressed.seconds} s')}: nothing is sent, everything waits."
 
 
-def _restore(channel: Channel, by: str, now: datetime) -> str:
-    if channel_control.restore(channel, by=by, now=now):
+def _resume(pressed: Press) -> str:
+    released = channel_control.resume(pressed.channel, by=pressed.by, now=pressed.now)
+    return f"The pause is over. Deliveries that waited for it and follow: {released:,}."
+
+
+def _restore(pressed: Press) -> str:
+    if channel_control.restore(pressed.channel, by=pressed.by, now=pressed.now):
         return "It is back in service, and what waited follows."
     return "It is in service already."
 
@@ -66,32 +90,40 @@ CONTROLS = {
     control.word: control
     for control in (
         Control(
-            "trip",
-            "Open the breaker",
-            "Send nothing until somebody closes it; everything waits",
-            _trip,
-            lambda _, standing: standing.is_known and standing.breaker.state is not State.TRIPPED,
+            "restore",
+            "Bring back into service",
+            "Ends the quarantine now; what waited follows within seconds. It also ends by itself, when a probe arrives "
+            "or when its settings are changed.",
+            _restore,
+            lambda channel, _: channel.quarantined_at is not None,
         ),
         Control(
             "reset",
             "Close the breaker",
-            "Forget its failures and send what waits",
+            "Forgets its failures; what waited follows within seconds.",
             _reset,
             lambda _, standing: standing.breaker.state in _STOPPED,
         ),
         Control(
             "resume",
             "End the pause",
-            "Send what waits for its end",
+            "What waited for its end follows within seconds.",
             _resume,
             lambda _, standing: standing.paused_until is not None,
         ),
         Control(
-            "restore",
-            "Bring back into service",
-            "End the quarantine and send what waits",
-            _restore,
-            lambda channel, _: channel.quarantined_at is not None,
+            "pause",
+            "Pause for",
+            "Nothing is sent for that time, everything waits, and no attempt is counted. Then it goes on by itself.",
+            _pause,
+            lambda _, standing: standing.is_known and standing.paused_until is None,
+        ),
+        Control(
+            "trip",
+            "Open the breaker",
+            "Nothing is sent until somebody closes it. To stop a channel for good, switch it off.",
+            _trip,
+            lambda _, standing: standing.is_known and standing.breaker.state is not State.TRIPPED,
         ),
     )
 }

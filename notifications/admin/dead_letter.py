@@ -9,16 +9,16 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from notifications import clock, dead_letters, replays
 from notifications.admin import badges
+from notifications.admin.dead_letter_groups import MAX_REASON_CHARS, GroupedPage
 from notifications.admin.filters import ChannelFilter
-from notifications.admin.page import ReadOnlyPage
+from notifications.admin.replay_job import begin
 from notifications.admin.selecting import TooWide, selection_of
 from notifications.admin.wording import title_of
 from notifications.models import DeadLetter
@@ -28,7 +28,6 @@ from notifications.models.dead_letter import DeadLetterQuerySet
 _CAUSES = 5
 #: More than so many are replayed by a job, which one can watch and end.
 AT_ONCE = dead_letters.BATCH
-_MAX_REASON_CHARS = 200
 
 
 class DecisionFilter(admin.SimpleListFilter):
@@ -55,7 +54,7 @@ class DecisionFilter(admin.SimpleListFilter):
 
 
 @admin.register(DeadLetter)
-class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
+class DeadLetterAdmin(GroupedPage):
     change_list_template = "admin/belfry/dead_letters.html"
     change_form_template = "admin/belfry/dead_letter.html"
     list_display = ("about", "channel_shown", "came_to", "said", "decision", "buried")
@@ -135,9 +134,6 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
         }
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
 
-    def has_decide_permission(self, request: HttpRequest) -> bool:
-        return self.may(request, "change")
-
     @admin.action(description="Replay: send once more…", permissions=["decide"])
     def replay(self, request: HttpRequest, queryset: DeadLetterQuerySet) -> HttpResponse | None:
         letters = _seen(request, queryset)
@@ -158,16 +154,12 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
         except TooWide as error:
             self.message_user(request, str(error), messages.ERROR)
             return None
-        pace = _pace(request)
-        by = request.user.get_username()
-        job = replays.start(selection, by=by, pace_per_s=pace, now=clock.now(), upto=newest)
-        LogEntry.objects.log_actions(request.user.pk or 0, [job], CHANGE, f"Began: {selection}.", single_object=True)
-        return HttpResponseRedirect(reverse("admin:notifications_replayjob_change", args=(job.pk,)))
+        return begin(request, selection, upto=newest)
 
     @admin.action(description="Discard with a reason…", permissions=["decide"])
     def discard(self, request: HttpRequest, queryset: DeadLetterQuerySet) -> HttpResponse | None:
         letters = _seen(request, queryset)
-        reason = request.POST.get("reason", "").strip()[:_MAX_REASON_CHARS]
+        reason = request.POST.get("reason", "").strip()[:MAX_REASON_CHARS]
         if not reason:
             error = "Say why: the next person will want to know." if "confirmed" in request.POST else ""
             return self._ask(request, replays.preview(letters), "discard", error)
@@ -194,40 +186,25 @@ class DeadLetterAdmin(ReadOnlyPage[DeadLetter]):
     def _ask(self, request: HttpRequest, looked_at: replays.Preview, verb: str, error: str = "") -> HttpResponse:
         across = request.POST.get("select_across") == "1"
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Replay dead letters" if verb == "replay" else "Discard dead letters",
-            "opts": self.opts,
-            "verb": verb,
-            "preview": looked_at,
-            "error": error,
-            "media": self.media,
-            "checkbox": ACTION_CHECKBOX_NAME,
+        return self.ask(
+            request,
+            looked_at,
+            verb,
+            error=error,
+            checkbox=ACTION_CHECKBOX_NAME,
             # With everything selected, Django needs one id to see that an action was meant.
-            "chosen": chosen[:1] if across else chosen,
-            "across": across,
+            chosen=chosen[:1] if across else chosen,
+            across=across,
             # Chosen on a list that shows what waits, and no longer waiting.
-            "left": 0 if across else len(chosen) - looked_at.count,
-            "newest": looked_at.newest,
-            "is_job": verb == "replay" and looked_at.to_replay > AT_ONCE,
-            "usual_pace_per_s": replays.USUAL_PACE_PER_S,
-            "max_reason_chars": _MAX_REASON_CHARS,
-        }
-        return TemplateResponse(request, "admin/belfry/decide.html", context)
+            left=0 if across else len(chosen) - looked_at.count,
+            is_job=verb == "replay" and looked_at.to_replay > AT_ONCE,
+        )
 
 
 def _seen(request: HttpRequest, letters: DeadLetterQuerySet) -> DeadLetterQuerySet:
     """Without what was buried after the preview was shown: nobody has agreed to that."""
     newest = request.POST.get("newest", "")
     return letters.filter(pk__lte=int(newest)) if newest.isdecimal() else letters
-
-
-def _pace(request: HttpRequest) -> float:
-    """Letters a second, as they were asked for."""
-    try:
-        return min(max(float(request.POST.get("pace", "")), 0.1), 10_000.0)
-    except ValueError:
-        return replays.USUAL_PACE_PER_S
 
 
 def _causes() -> list[tuple[dead_letters.Group, SafeString]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, LogEntry
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timesince import timesince
 
 from notifications import clock, replays
 from notifications.admin import badges
 from notifications.admin.page import ReadOnlyPage
 from notifications.models import ReplayJob
-from notifications.selection import restored
+from notifications.selection import Selection, restored
 
 
 @admin.register(ReplayJob)
@@ -26,7 +30,7 @@ class ReplayJobAdmin(ReadOnlyPage[ReplayJob]):
     search_help_text = "Who began it."
     ordering = ("-id",)
     empty_text = "Nobody has replayed many dead letters at once yet. Choose some on the list of dead letters."
-    fields = ("stands", "progress", "replayed", "skipped", "meant", "pace", "by", "began", "ended", "cancelled_by")
+    fields = ("stands", "left", "meant", "pace", "by", "began", "ended", "cancelled_by")
     readonly_fields = fields
 
     @admin.display(description="Replay", ordering="id")
@@ -40,7 +44,7 @@ class ReplayJobAdmin(ReadOnlyPage[ReplayJob]):
     @admin.display(description="Progress")
     def progress(self, job: ReplayJob) -> SafeString:
         text = '<progress max="1" value="{}"></progress> {} of {}'
-        return format_html(text, f"{job.share:.3f}", job.behind, job.total)
+        return format_html(text, f"{job.share:.3f}", f"{job.behind:,}", f"{job.total:,}")
 
     @admin.display(description="What it replays")
     def meant(self, job: ReplayJob) -> str:
@@ -49,6 +53,14 @@ class ReplayJobAdmin(ReadOnlyPage[ReplayJob]):
     @admin.display(description="Pace")
     def pace(self, job: ReplayJob) -> str:
         return "as fast as possible" if job.pace_per_s is None else f"{job.pace_per_s:g} a second"
+
+    @admin.display(description="Left")
+    def left(self, job: ReplayJob) -> str:
+        if not job.is_running or job.pace_per_s is None:
+            return "–"
+        now = clock.now()
+        seconds = (job.total - job.behind) / job.pace_per_s
+        return f"{job.total - job.behind:,}, about {timesince(now, now + timedelta(seconds=max(60.0, seconds)))}"
 
     @admin.display(description="Began (UTC)", ordering="created_at")
     def began(self, job: ReplayJob) -> SafeString:
@@ -76,3 +88,23 @@ class ReplayJobAdmin(ReadOnlyPage[ReplayJob]):
             self.log_change(request, job, f"Cancelled after {job.behind} of {job.total}.")
             self.message_user(request, "It is ended; what it has replayed stays so.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:notifications_replayjob_change", args=(job.pk,)))
+
+
+def begin(request: HttpRequest, selection: Selection, *, upto: int) -> HttpResponse:
+    """Start a replay as the request asks for it, and go where one can watch it."""
+    by, now = request.user.get_username(), clock.now()
+    job = replays.start(selection, by=by, pace_per_s=_pace(request), now=now, upto=upto)
+    LogEntry.objects.log_actions(request.user.pk or 0, [job], ADDITION, f"Began: {selection}.", single_object=True)
+    return HttpResponseRedirect(reverse("admin:notifications_replayjob_change", args=(job.pk,)))
+
+
+def _pace(request: HttpRequest) -> float | None:
+    """Letters a second, as they were asked for; nothing means as fast as possible."""
+    text = request.POST.get("pace", f"{replays.USUAL_PACE_PER_S}").strip()
+    if not text:
+        return None
+    try:
+        pace = float(text)
+    except ValueError:
+        return replays.USUAL_PACE_PER_S
+    return min(max(pace, 0.1), 10_000.0) if math.isfinite(pace) else replays.USUAL_PACE_PER_S

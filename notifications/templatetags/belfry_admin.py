@@ -7,11 +7,19 @@ from typing import Any
 from django import template
 
 from notifications.admin import badges, status
+from notifications.admin.wording import title_of
+from notifications.models import DeadLetter
 
 register = template.Library()
 
 register.filter("badge", badges.badge)
 register.filter("moment", badges.moment)
+
+
+@register.filter
+def about(letter: DeadLetter) -> str:
+    """What a dead letter is about. Reads the notification and its streamer: select them along."""
+    return title_of(letter.delivery.notification)
 
 
 @register.inclusion_tag("admin/belfry/status_strip.html")

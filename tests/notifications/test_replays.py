@@ -154,7 +154,9 @@ class TestSelections:
         ],
     )
     def test_each_field_finds_it_alone(self, wanted: DeadLetter, named: dict[str, Any]) -> None:
-        fields = {name: clock.now() + value if isinstance(value, timedelta) else value for name, value in named.items()}
+        fields: dict[str, Any] = {
+            name: clock.now() + value if isinstance(value, timedelta) else value for name, value in named.items()
+        }
         job = finished(started(Selection(**fields)))
         assert figures(job) == ("done", 1, 1, 0)
         wanted.refresh_from_db()
@@ -173,7 +175,9 @@ class TestSelections:
 
     @pytest.mark.parametrize("named", [{"channel": "nobody"}, {"streamer": "nobody"}, {"since": HOUR}])
     def test_what_fits_nothing_replays_nothing(self, wanted: DeadLetter, named: dict[str, Any]) -> None:
-        fields = {name: clock.now() + value if isinstance(value, timedelta) else value for name, value in named.items()}
+        fields: dict[str, Any] = {
+            name: clock.now() + value if isinstance(value, timedelta) else value for name, value in named.items()
+        }
         assert figures(finished(started(Selection(**fields)))) == ("done", 0, 0, 0)
 
     def test_it_is_told_in_words(self, channel: Channel) -> None:
