@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from pytest_django.fixtures import Settings
+from structlog.testing import capture_logs
 
 from channels_app.models import Channel
 from notifications import clock, dead_letters, pruning
@@ -62,6 +63,28 @@ def test_an_undecided_dead_letter_keeps_it_and_a_decided_one_does_not(channel: C
     dead_letters.discard(list(DeadLetter.objects.all()), reason="x", by="ada", now=clock.now())
     assert pruned() == 1
     assert not DeadLetter.objects.exists()
+
+
+def test_a_letter_on_which_nobody_decides_keeps_it_for_a_long_time_and_not_for_ever(
+    channel: Channel, settings: Settings
+) -> None:
+    kept, lapsed = an_old_one(channel, State.DEAD), an_old_one(channel, State.DEAD)
+    for notification, days in ((kept, 89), (lapsed, 91)):
+        letters = DeadLetter.objects.filter(delivery__notification=notification)
+        letters.update(buried_at=clock.now() - timedelta(days=days))
+    assert pruned() == 1
+    assert list(Notification.objects.all()) == [kept]
+    settings.BELFRY_DEAD_LETTER_RETENTION_DAYS = 40
+    assert pruned() == 1
+
+
+def test_what_lapses_is_told_in_the_log(channel: Channel) -> None:
+    an_old_one(channel, State.DEAD, State.DEAD)
+    an_old_one(channel, State.DELIVERED)
+    DeadLetter.objects.update(buried_at=clock.now() - timedelta(days=91))
+    with capture_logs() as logged:
+        assert pruned() == 2
+    assert {"event": "dead_letters_lapsed", "log_level": "warning", "undecided": 2, "after_days": 90} in logged
 
 
 def test_one_undecided_letter_among_decided_ones_keeps_it(channel: Channel) -> None:
