@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -37,9 +38,9 @@ from tests.notifications.scene import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def delivered(delivery: Delivery) -> EagerResult:
+def delivered(delivery: Delivery) -> EagerResult[Any]:
     """Run the task here and now."""
-    result: EagerResult = deliver.apply(args=(delivery.pk,))
+    result: EagerResult[Any] = deliver.apply(args=(delivery.pk,))
     delivery.refresh_from_db()
     return result
 
@@ -153,7 +154,7 @@ class TestItsRetries:
 
 
 class TestWhatGoesBeforeTheDeclaration:
-    def channel(self, world: World, behaviour: str = "never", **fields: object) -> Channel:
+    def channel(self, world: World, behaviour: str = "never", **fields: Any) -> Channel:
         return channel_at(world.behaving_url(behaviour, "override"), **fields)
 
     def test_the_channels_own_schedule(self, world: World) -> None:
@@ -216,7 +217,5 @@ class TestExpiry:
         assert states() == {"cancelled": 1}
 
 
-def _list(broker: redis.Redis, key: bytes) -> list[bytes]:
-    found = broker.lrange(key, 0, -1) if broker.type(key) == b"list" else []
-    assert isinstance(found, list)
-    return found
+def _list(broker: redis.Redis, key: Any) -> list[Any]:
+    return list(broker.lrange(key, 0, -1)) if broker.type(key) == b"list" else []

@@ -137,7 +137,7 @@ def test_a_pause_without_a_time_is_a_short_one() -> None:
 
 
 def test_the_channels_schedule_goes_before_the_declared_one() -> None:
-    about = {"retry_base_s": 3.0, "retry_jitter": False, "max_attempts": 2}
+    about: dict[str, Any] = {"retry_base_s": 3.0, "retry_jitter": False, "max_attempts": 2}
     first = concluded(Verdict(Outcome.TRANSIENT, 503), **about)
     last = concluded(Verdict(Outcome.TRANSIENT, 503), attempts=1, **about)
     assert (first.state, first.due_at) == (State.RETRYING, NOW + timedelta(seconds=3))

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.core import serializers
@@ -91,7 +92,7 @@ def end(request: pytest.FixtureRequest) -> Iterator[FarEnd]:
         yield running
 
 
-def secretive(end: FarEnd, **fields: object) -> Channel:
+def secretive(end: FarEnd, **fields: Any) -> Channel:
     return channel_at(
         f"http://127.0.0.1:{end.port}/hooks/{TOKEN}?key={QUERY}",
         settings={"secret": SIGNING, "headers": {"Authorization": f"Bearer {BEARER}", "X-Basic": basic()}},

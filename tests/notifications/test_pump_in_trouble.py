@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
@@ -87,7 +89,7 @@ class TestStopping:
         many_deliveries([channel], 60)
         for _ in range(3):
             stop = threading.Event()
-            pump = in_background(lambda stop=stop: drain(stop=stop))
+            pump = in_background(partial(drain, stop=stop))
             time.sleep(0.15)
             stop.set()
             pump.join()
@@ -208,7 +210,8 @@ class TestPoison:
 
     def test_whatever_a_notification_holds_its_neighbours_arrive(self, world: World) -> None:
         channel = channel_at(world.sink_url("odd-notifications"))
-        for data in ({"a": [[[]] * 50] * 50}, {"n": 10**300, "f": 1e308}, {"": {"": ""}}, {"deep": _nested(200)}):
+        odd: list[Any] = [{"a": [[[]] * 50] * 50}, {"n": 10**300, "f": 1e308}, {"": {"": ""}}, {"deep": _nested(200)}]
+        for data in odd:
             a_delivery(channel, notification=a_notification(data=data, title=""))
         drain()
         assert states() == {"delivered": 4}

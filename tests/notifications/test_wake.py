@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 import pytest
 import redis
@@ -48,9 +49,12 @@ def test_many_rings_are_few_messages_and_at_least_one(broker: redis.Redis) -> No
 
 
 def test_a_ring_after_the_last_was_heard_is_heard_too(broker: redis.Redis) -> None:
-    for count in (1, 2, 3):
+    def heard(times: int) -> bool:
+        return len(messages(broker, "deliver.http-low")) == times
+
+    for times in (1, 2, 3):
         wake("http-low")
-        eventually(lambda count=count: len(messages(broker, "deliver.http-low")) == count)
+        eventually(partial(heard, times))
 
 
 def test_a_wake_up_has_no_time_of_its_own(broker: redis.Redis) -> None:
