@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.utils import OperationalError
 from django.test.utils import CaptureQueriesContext
@@ -17,6 +21,7 @@ from notifications.models import DeadLetter, Delivery, ReplayJob, Streamer
 from notifications.retirement import retire
 from notifications.selection import Narrowed, Selection
 from notifications.states import State
+from project import env
 from project.outside import World
 from tests.notifications.scene import (
     HOUR,
@@ -26,6 +31,7 @@ from tests.notifications.scene import (
     at_once,
     channel_at,
     drain,
+    eventually,
     idempotency_ids,
     many_dead_letters,
     states,
@@ -325,6 +331,28 @@ class TestTheSweep:
             assert "replay_job_running" in str(cursor.fetchall())
 
 
+def has_replayed(job: ReplayJob, least: int) -> bool:
+    job.refresh_from_db()
+    return job.replayed >= least
+
+
+def a_worker_on(job: ReplayJob) -> subprocess.Popen[bytes]:
+    """Another process that works on the job, batch after batch."""
+    at = connection.settings_dict
+    database = f"postgresql://{at['USER']}:{at['PASSWORD']}@{at['HOST']}:{at['PORT']}/{at['NAME']}"
+    environment = {**env.inherited(), "DATABASE_URL": database, "DJANGO_SETTINGS_MODULE": "project.settings"}
+    return subprocess.Popen([sys.executable, "-c", _WORK, str(job.pk)], env=environment, cwd=settings.BASE_DIR)
+
+
+_WORK = """
+import sys, django
+django.setup()
+from notifications import clock, replays
+while replays.advance(int(sys.argv[1]), clock.now()):
+    pass
+"""
+
+
 @pytest.mark.django_db(transaction=True)
 class TestRaces:
     def test_cut_off_in_a_batch_it_neither_loses_nor_repeats(
@@ -349,6 +377,19 @@ class TestRaces:
         assert figures(job) == ("running", 1500, 1000, 0)
         assert states() == {"pending": 1000, "dead": 500}
         assert figures(finished(job)) == ("done", 1500, 1500, 0)
+
+    def test_killed_again_and_again_it_is_done_in_the_end(self, channel: Channel) -> None:
+        many_dead_letters(channel, 8000)
+        job = started()
+        for least in (1, 4000):
+            worker = a_worker_on(job)
+            eventually(partial(has_replayed, job, least), within_s=30)
+            worker.kill()
+            worker.wait()
+            job.refresh_from_db()
+            assert states().get("pending", 0) == job.replayed == DeadLetter.objects.decided().count()
+        assert figures(finished(job)) == ("done", 8000, 8000, 0)
+        assert states() == {"pending": 8000}
 
     def test_many_sweeps_at_once_share_nothing(self, channel: Channel) -> None:
         many_dead_letters(channel, 3000)
