@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,10 +16,13 @@ from project.chaos.far_side import FarSide
 from project.chaos.observer import Observer
 from project.chaos.stage import USUAL, Setting, Stage
 from project.chaos.traps import orders_folder
-from project.embedded.supervisor import Supervisor
+from project.embedded.process import Process
+from project.embedded.supervisor import ROOT, Supervisor
+from project.roles import Place, command_line
 
 DELIVERER, CONTROL = "worker-deliver", "worker-control"
 _SPRINGS_WITHIN_S = 20.0
+_HANDFUL = 3
 
 
 @dataclass(slots=True)
@@ -64,10 +68,15 @@ class Scene:
         if name != DELIVERER:
             self.belfry.kill(name)
             return 0
+        self.wait_for_work()
         self.belfry.freeze(name)  # So that what it holds can be counted.
         held = self.observer.in_flight()
         self.belfry.kill(name)
         return max(held, self.observer.in_flight())
+
+    def wait_for_work(self) -> None:
+        """Until workers have a handful of deliveries in their hands. Raises `NeverCame`."""
+        wait_until(lambda: self.observer.in_flight() >= _HANDFUL, within_s=10, what="something was in flight")
 
     def kill_at(self, step: str) -> int:
         """Let the deliverer die at a step (`traps`); how many deliveries it had in its hands."""
@@ -83,6 +92,20 @@ class Scene:
     def _has_ended(self, pid: int) -> bool:
         process = self.belfry.process(DELIVERER)
         return process.pid != pid or not process.alive
+
+    def beside(self, role: str, name: str, *, pool: str = "threads") -> Process:
+        """Another process of a role beside the usual one, not started yet; whoever starts it ends it."""
+        folder = self.stage.folder / name
+        folder.mkdir(exist_ok=True)
+        command = [pool if word == "threads" else word for word in command_line(role, Place("127.0.0.1", 0, folder))]
+        return Process(
+            name=name,
+            command=[word.replace(f"{role}@", f"{name}@") for word in command],
+            environment={**self.belfry.env, env.READY_FILE.name: str(folder / "ready")},
+            log=self.belfry.home.logs / f"{name}.log",
+            folder=ROOT,
+            orphan_signal=signal.SIGKILL,
+        )
 
     def set_clock(self, name: str, ahead_s: float) -> None:
         """From now on the wall clock of a process (a worker or beat) is so far ahead (or, negative, behind)."""

@@ -33,6 +33,16 @@ SELECT EXISTS (
 )
 """
 
+#: Tries of one delivery of which one began before the other had ended.
+_OVERLAPPING = """
+SELECT count(*) FROM notifications_attempt a
+JOIN notifications_attempt b ON b.delivery_id = a.delivery_id AND b.id > a.id
+WHERE a.started_at >= %(since)s AND a.started_at < b.started_at
+  AND b.started_at < a.started_at + (a.duration_ms - %(slack_ms)s) * interval '1 ms'
+"""
+#: Durations are measured by another clock than beginnings.
+_SLACK_MS = 50
+
 _OPEN_IDS = """
 SELECT id FROM notifications_delivery WHERE state IN ('pending', 'retrying') ORDER BY id DESC LIMIT %s
 """
@@ -75,6 +85,10 @@ class Observer:
     def delivered(self, since: datetime) -> bool:
         """Whether anything that was accepted from `since` on was delivered."""
         return bool(self._ask(_DELIVERED_SINCE, {"since": since}))
+
+    def overlapping(self, since: datetime) -> int:
+        """How often two tries of one delivery were under way at the same time, of those that were written down."""
+        return int(self._ask(_OVERLAPPING, {"since": since, "slack_ms": _SLACK_MS}))
 
     def open_deliveries(self, most: int) -> list[int]:
         """Ids of deliveries that somebody may claim, the newest first."""

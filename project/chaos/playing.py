@@ -105,9 +105,19 @@ class Playing:
         seen = seen_of(told.accepted, self.stage.world.seen(after=scene.first_line))
         known = word_of_belfry(self.stage.operator, since=began)
         ledger = draw_up(told.accepted, known, seen, seconds=(datetime.now(UTC) - began).total_seconds())
-        if told.unanswered:
-            trouble = f"{trouble} {told.unanswered} found no answer".strip()
-        return account_of(self.case.name, ledger, in_flight=in_flight, recovered_s=recovered_s, trouble=trouble)
+        overlapping = self.stage.observer.overlapping(began)
+        troubles = [
+            trouble,
+            f"{told.unanswered} found no answer" if told.unanswered else "",
+            f"{overlapping} tries overlapped another of the same delivery" if overlapping else "",
+        ]
+        return account_of(
+            self.case.name,
+            ledger,
+            in_flight=in_flight,
+            recovered_s=recovered_s,
+            trouble=", ".join(filter(None, troubles)),
+        )
 
     def _show(self, phase: str, told: Told) -> None:
         self.screen.moving(self.case.name, phase, len(told.accepted))

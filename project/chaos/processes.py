@@ -7,12 +7,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from project import env
 from project.chaos.case import CONTROL, DELIVERER, Case, Scene, wait_until
 from project.chaos.traps import AFTER_CLAIM, BEFORE_CLAIM, BEFORE_SETTLE
-from project.embedded.process import Process
-from project.embedded.supervisor import ROOT
-from project.roles import Place, command_line
 
 _ATTEMPTS = "notifications_attempt"
 
@@ -71,11 +67,13 @@ def _rolling_restart(scene: Scene) -> int:
 def _child_dies(scene: Scene) -> int:
     """A worker with child processes (-P prefork) loses one. The usual worker has threads, and no child to lose."""
     scene.belfry.stop(DELIVERER)
-    worker = _prefork_worker(scene)
+    worker = scene.beside(DELIVERER, "worker-prefork", pool="prefork")
     worker.start()
     try:
         wait_until(lambda: len(_children(worker.pid)) > 0, within_s=20, what="the worker had a child")
-        scene.pause(3.0, 4.0)
+        scene.wait_for_work()
+        scene.pause(0.0, 1.0)
+        scene.wait_for_work()
         for child in _children(worker.pid):
             os.kill(child, signal.SIGSTOP)
         held = scene.observer.in_flight()
@@ -86,19 +84,6 @@ def _child_dies(scene: Scene) -> int:
         worker.stop(within_s=15)
         scene.belfry.start(DELIVERER)
     return held
-
-
-def _prefork_worker(scene: Scene) -> Process:
-    command = command_line(DELIVERER, Place("127.0.0.1", 0, scene.stage.folder))
-    command[command.index("threads")] = "prefork"
-    return Process(
-        name="worker-prefork",
-        command=command,
-        environment={**scene.belfry.env, env.READY_FILE.name: str(scene.stage.folder / "worker-prefork.ready")},
-        log=scene.belfry.home.logs / "worker-prefork.log",
-        folder=ROOT,
-        orphan_signal=signal.SIGKILL,
-    )
 
 
 def _children(pid: int) -> list[int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 
 from celery import Celery
@@ -10,10 +9,7 @@ from celery import Celery
 from project import env
 from project.broker import broker_settings
 from project.chaos.case import CONTROL, DELIVERER, Case, Scene
-from project.embedded.process import Process
-from project.embedded.supervisor import ROOT
 from project.queues import QUEUES, SWEEP
-from project.roles import Place, command_line
 
 
 def _duplicated_and_reordered(scene: Scene) -> int:
@@ -47,18 +43,21 @@ def _told_in_two_ways(scene: Scene) -> int:
 
 
 def _two_sweeps(scene: Scene) -> int:
-    """A second beat runs, and five sweeps at once are asked for again and again."""
-    beat = _second_beat(scene)
-    beat.start()
+    """A second beat and a second worker that sweeps run, and sweeps are asked for again and again."""
+    beside = [scene.beside("beat", "second-beat"), scene.beside(CONTROL, "second-control")]
     publisher = _publisher(scene)
+    for process in beside:
+        process.start()
     try:
+        scene.pause(2.0, 3.0)
         for _ in range(40):
             for _ in range(5):
                 publisher.send_task("notifications.sweep", queue=SWEEP)
             scene.pause(0.05, 0.2)
     finally:
         publisher.close()
-        beat.stop(within_s=5)
+        for process in beside:
+            process.stop(within_s=15)
     return 0
 
 
@@ -76,19 +75,6 @@ def _publisher(scene: Scene) -> Celery:
     return publisher
 
 
-def _second_beat(scene: Scene) -> Process:
-    folder = scene.stage.folder / "second-beat"
-    folder.mkdir(exist_ok=True)
-    return Process(
-        name="second-beat",
-        command=command_line("beat", Place("127.0.0.1", 0, folder)),
-        environment=scene.belfry.env,
-        log=scene.belfry.home.logs / "second-beat.log",
-        folder=ROOT,
-        orphan_signal=signal.SIGKILL,
-    )
-
-
 CASES = (
     Case(
         name="wakeups-repeated",
@@ -102,6 +88,11 @@ CASES = (
         fault=_told_in_two_ways,
         lasts_s=4,
     ),
-    Case(name="two-sweeps", what="two beats, and five sweeps at a time", fault=_two_sweeps, lasts_s=6),
+    Case(
+        name="two-sweeps",
+        what="two beats, two workers that sweep, and many sweeps at once",
+        fault=_two_sweeps,
+        lasts_s=8,
+    ),
     Case(name="beat-dead", what="nobody asks for sweeps for 8 s", fault=_beat_dead, lasts_s=8),
 )
