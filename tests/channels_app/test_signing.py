@@ -25,6 +25,11 @@ def headers(secrets: list[str], body: bytes, *, timestamp: int = NOW, message_id
     }
 
 
+def real_time() -> int:
+    """For the reference implementation, which asks no caller what time it is."""
+    return int(datetime.now(UTC).timestamp())
+
+
 def test_the_example_of_the_specification_gives_its_signature() -> None:
     secret, message_id, timestamp = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330
     signature = sign([secret], message_id, timestamp, b'{"test": 2432232314}')
@@ -35,7 +40,7 @@ def test_the_example_of_the_specification_gives_its_signature() -> None:
 def test_the_reference_implementation_accepts_what_we_sign(key: bytes, text: str) -> None:
     secret = f"whsec_{b64encode(key).decode()}"
     body = b'{"a":' + str(len(text)).encode() + b"}"
-    Webhook(secret).verify(body, headers([secret], body))
+    Webhook(secret).verify(body, headers([secret], body, timestamp=real_time()))
     expected = Webhook(secret).sign("msg_1", datetime.fromtimestamp(NOW, UTC), text)
     assert sign([secret], "msg_1", NOW, text.encode()) == expected
 
@@ -46,11 +51,12 @@ def test_the_reference_implementation_refuses_another_body() -> None:
 
 
 def test_during_rotation_both_secrets_verify() -> None:
-    both = headers([NEW, OLD], b"[1]")
+    now = real_time()
+    both = headers([NEW, OLD], b"[1]", timestamp=now)
     assert both["webhook-signature"].count("v1,") == 2
     for secret in (OLD, NEW):
         Webhook(secret).verify(b"[1]", both)
-        assert verify([secret], both, b"[1]", now=NOW)
+        assert verify([secret], both, b"[1]", now=now)
 
 
 def test_a_receiver_with_two_secrets_accepts_either() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -74,6 +75,8 @@ def test_a_log_that_cannot_be_written_is_tried_again(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "__stderr__", full)
     [verdict] = tell("server_log", {}, message())
     monkeypatch.undo()
+    with contextlib.suppress(OSError):
+        full.close()
     assert (verdict.outcome, verdict.detail) == (Outcome.TRANSIENT, "The log cannot be written (OSError).")
 
 
