@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import redis
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from channels_app.models import Channel
 from notifications import clock, dead_letters
@@ -12,6 +14,7 @@ from notifications.retirement import retire
 from notifications.states import State
 from notifications.withdrawal import withdraw
 from project.outside import World
+from tests.notifications.replaying import F
 from tests.notifications.scene import (
     HOUR,
     SECOND,
@@ -22,6 +25,7 @@ from tests.notifications.scene import (
     drain,
     eventually,
     idempotency_ids,
+    many_dead_letters,
     outcomes,
     row_of,
     states,
@@ -133,6 +137,40 @@ class TestDiscard:
         replayed(one)
         discarded(two)
         assert list(DeadLetter.objects.waiting()) == [three]
+
+
+@pytest.mark.django_db
+class TestDiscardingMany:
+    def test_in_batches_with_a_reason_and_a_name(self, channel: Channel) -> None:
+        many_dead_letters(channel, 2300)
+        decided = dead_letters.discard_many(
+            F.of(DeadLetter.objects.all()), reason="Over.", by="ada", now=clock.now(), most=2200
+        )
+        assert decided == 2200
+        assert DeadLetter.objects.waiting().count() == 100
+        assert set(DeadLetter.objects.decided().values_list("decided_by", "discard_reason")) == {("ada", "Over.")}
+        assert dead_letters.discard_many(F.of(DeadLetter.objects.all()), reason="x", by="b", now=clock.now()) == 100
+        assert dead_letters.discard_many(F.of(DeadLetter.objects.all()), reason="x", by="b", now=clock.now()) == 0
+
+
+@pytest.mark.django_db
+class TestGroups:
+    def test_a_thousand_equal_failures_are_one_line(self, channel: Channel) -> None:
+        many_dead_letters(channel, 1000)
+        many_dead_letters(channel, 2, fingerprint="g", code=500, detail="Boom.")
+        other = channel_at("https://example.org/other", "other")
+        newest = many_dead_letters(other, 3, buried_at=clock.now() + HOUR)[-1]
+        with CaptureQueriesContext(connection) as asked:
+            found = dead_letters.groups(DeadLetter.objects.waiting().select_related("channel"), limit=10)
+            told = [(one.newest.channel.key, one.newest.code, one.newest.detail, one.count) for one in found]
+        assert told == [
+            (channel.key, 404, "Not found.", 1000),
+            ("other", 404, "Not found.", 3),
+            (channel.key, 500, "Boom.", 2),
+        ]
+        assert len(asked) == 2
+        assert found[1].newest == newest
+        assert found[1].first_at == found[1].last_at
 
 
 @pytest.mark.django_db(transaction=True)
