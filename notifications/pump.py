@@ -167,8 +167,10 @@ class Pump:
                 hands.under_way[one.lease] = one
                 batch.append(one)
                 room -= 1
-        if batch:
-            self._carrier.start(batch, now)
+        for one in reversed(self._carrier.start(batch, now) if batch else []):
+            del hands.under_way[one.lease]
+            self._slots.return_unbegun(one)
+            hands.ready.appendleft(one)
 
     def _is_ours(self, one: Held) -> bool:
         """Whether its lease surely still holds: not after a freeze, nor cut off from the database."""

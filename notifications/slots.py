@@ -94,6 +94,12 @@ class Slots:
         channel.under_way += 1
         return True
 
+    def return_unbegun(self, one: Held) -> None:
+        """Give its slot back: the carrier has no room for it yet."""
+        channel = self._of(one)
+        channel.claimed += 1
+        channel.under_way -= 1
+
     def end(self, tried: Tried) -> list[Held]:
         """Give its slot back and learn from it; what was parked of the channel and now has room, last one first."""
         channel = self._of(tried.held)

@@ -28,8 +28,8 @@ class Carrier(ABC):
     capacity_of_channel: int
 
     @abstractmethod
-    def start(self, held: Sequence[Held], now: datetime) -> None:
-        """Begin to send all of `held`."""
+    def start(self, held: Sequence[Held], now: datetime) -> list[Held]:
+        """Begin to send `held`. Returns those that find no room now: offered again later, they may be too late."""
 
     @abstractmethod
     def poll(self, timeout_s: float, clock: Callable[[], datetime]) -> list[Tried]:

@@ -60,15 +60,19 @@ class BlockingCarrier(Carrier):
     capacity_of_channel = BATCH
 
     def __init__(self) -> None:
-        #: By channel, in the order of their turns.
-        self._waiting: dict[int, deque[Held]] = {}
         self._running: set[_Call] = set()
         self._ended = _Ended()
 
-    def start(self, held: Sequence[Held], now: datetime) -> None:
+    def start(self, held: Sequence[Held], now: datetime) -> list[Held]:
+        by_channel: dict[int, deque[Held]] = {}
         for one in held:
-            self._waiting.setdefault(one.channel.id, deque()).append(one)
-        self._begin(now)
+            by_channel.setdefault(one.channel.id, deque()).append(one)
+        calls_of = Counter(call.channel_id for call in self._running)
+        for channel_id, group in by_channel.items():
+            while group and len(self._running) < CALLS and calls_of[channel_id] < CALLS_OF_CHANNEL:
+                self._call([group.popleft() for _ in range(min(BATCH, len(group)))], now)
+                calls_of[channel_id] += 1
+        return [one for group in by_channel.values() for one in group]
 
     def poll(self, timeout_s: float, clock: Callable[[], datetime]) -> list[Tried]:
         with self._ended.lock:
@@ -79,8 +83,6 @@ class BlockingCarrier(Carrier):
         elapsed = time.monotonic()
         for call in [call for call in self._running if call.is_overdue(elapsed)]:
             tried += self._finish(call, [_ABANDONED] * len(call.held))
-        if self._waiting:
-            self._begin(clock())
         return tried
 
     def wake(self) -> None:
@@ -89,19 +91,7 @@ class BlockingCarrier(Carrier):
             self._ended.lock.notify()
 
     def close(self) -> None:
-        self._waiting.clear()
-
-    def _begin(self, now: datetime) -> None:
-        """Begin calls as long as there is room; a channel that has had its turn goes to the end."""
-        calls_of = Counter(call.channel_id for call in self._running)
-        for channel_id in list(self._waiting):
-            if len(self._running) >= CALLS:
-                return
-            if calls_of[channel_id] < CALLS_OF_CHANNEL:
-                queue = self._waiting.pop(channel_id)
-                self._call([queue.popleft() for _ in range(min(BATCH, len(queue)))], now)
-                if queue:
-                    self._waiting[channel_id] = queue
+        """Nothing to let go of: the threads end with their calls, or with the process."""
 
     def _call(self, held: Sequence[Held], now: datetime) -> None:
         call = _Call(held, now, time.monotonic())

@@ -34,7 +34,7 @@ class HttpCarrier(Carrier):
         self._exchanges: http.Exchanges[_Sent] = http.Exchanges(rules)
         self._unbuilt: list[Tried] = []
 
-    def start(self, held: Sequence[Held], now: datetime) -> None:
+    def start(self, held: Sequence[Held], now: datetime) -> list[Held]:
         for one in held:
             request = build(one, now)
             if isinstance(request, Verdict):
@@ -42,6 +42,7 @@ class HttpCarrier(Carrier):
             else:
                 sent = _Sent(one, now, time.monotonic())
                 self._exchanges.start(sent, request, timeout_s=one.channel.timeout_s)
+        return []
 
     def poll(self, timeout_s: float, clock: Callable[[], datetime]) -> list[Tried]:
         unbuilt, self._unbuilt = self._unbuilt, []
