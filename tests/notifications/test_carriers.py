@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import pytest
@@ -31,6 +31,7 @@ from tests.notifications.scene import (
     many_deliveries,
     outcomes,
     states,
+    sweep,
 )
 
 LANE = "blocking-normal"
@@ -81,6 +82,14 @@ class TestWhatBlocks:
         drain(LANE)
         assert states() == {"delivered": 24}
         assert len(crier.cried) == len(set(crier.cried)) == 24
+
+    def test_what_expires_while_it_waits_for_a_thread_is_not_sent(self, crier: type[Crier]) -> None:
+        many = [square(f"expiring-{n}", takes_s=0.4) for n in range(24)]
+        many_deliveries(many, 1, lane=LANE, expires_at=clock.now() + timedelta(milliseconds=600))
+        drain(LANE)
+        sweep()
+        assert states() == {"delivered": len(crier.cried), "cancelled": 24 - len(crier.cried)}
+        assert 8 <= len(crier.cried) <= 16
 
     def test_a_call_that_was_abandoned_is_unknown_and_tried_again(self, crier: type[Crier]) -> None:
         channel = square("slow", takes_s=0.8, fields={"timeout_s": 0.1})
