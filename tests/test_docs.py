@@ -170,7 +170,7 @@ def test_metrics_are_documented() -> None:
 
 
 def test_log_events_are_documented() -> None:
-    loggers = re.compile(r"(_log|log|logger)\.(debug|info|warning|error|exception|critical)|level")
+    loggers = re.compile(r"(_log|log|logger)\.(debug|info|warning|error|exception|critical)|level|log_bug")
     logged = {text for name, text in calls() if loggers.fullmatch(name)}
     assert "swept" in logged
     assert {row[0] for row in tables(OPERATIONS, "| event |")} == logged

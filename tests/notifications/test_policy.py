@@ -178,7 +178,8 @@ def test_every_decision_has_a_reason_and_only_a_wait_has_a_time(
 ) -> None:
     policy = resolve(zip((Scope.GLOBAL, Scope.PLATFORM, Scope.STREAMER), layers, strict=True))
     decision = decide(facts, policy, replace(DISCORD, enabled=on), NOW)
-    assert decision.code and decision.text
+    assert decision.code
+    assert decision.text
     assert (decision.until is not None) is (decision.verb is Verb.DEFER)
     assert decision.until is None or decision.until > NOW
 
