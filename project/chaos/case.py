@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from random import Random
 
@@ -74,6 +75,11 @@ class Scene:
         self.belfry.kill(name)
         return max(held, self.observer.in_flight())
 
+    def wait_for_return(self, name: str, *, of: int) -> None:
+        """Until a process that had the id `of` was started again and is ready."""
+        wait_until(lambda: self.belfry.process(name).pid != of, within_s=30, what=f"{name} was started again")
+        self.belfry.wait_ready(name)
+
     def wait_for_work(self) -> None:
         """Until workers have a handful of deliveries in their hands. Raises `NeverCame`."""
         wait_until(lambda: self.observer.in_flight() >= _HANDFUL, within_s=10, what="something was in flight")
@@ -128,6 +134,14 @@ def wait_until(holds: Callable[[], bool], *, within_s: float, what: str) -> None
         time.sleep(0.01)
 
 
+class Repeats(StrEnum):
+    """What may arrive a second time, under the same idempotency id."""
+
+    NOTHING = "nothing"
+    HELD = "what was in the worker's hands"
+    TAKEN = "what the far end took and did not say so"
+
+
 class NeverCame(Exception):
     """What a case waited for did not happen, so that its fault could not be made."""
 
@@ -136,14 +150,15 @@ class NeverCame(Exception):
 class Case:
     """One bad thing that can happen.
 
-    `fault` makes it happen and returns when it is over: how many deliveries were in flight at the
-    most, which is how many may arrive twice.
+    `fault` makes it happen and returns when it is over: how many deliveries may arrive twice at the
+    most, because they were in flight; nought where nothing may.
     """
 
     name: str
     #: What happens, for people.
     what: str
     fault: Callable[[Scene], int]
+    repeats: Repeats = Repeats.NOTHING
     #: About how long the fault lasts, in seconds: the load is spread over it.
     lasts_s: float = 1.0
     setting: Setting = USUAL

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
 
 from project.chaos.account import Account
 from project.chaos.case import Case
@@ -17,29 +19,28 @@ from project.chaos.stage import Setting, Stage
 
 @dataclass(slots=True, kw_only=True)
 class Chaos:
-    """Plays `cases` in order, `runs` times; each stage serves as many of them as it can."""
+    """Plays cases, one after the other; a stage serves as many of them as it can. A context manager.
 
-    cases: Sequence[Case]
+    `size` is about how many notifications are told in a case, `seed` makes the random moments.
+    """
+
     screen: Screen
     size: int
     seed: int
-    runs: int = 1
     _stage: Stage | None = field(default=None, init=False)
 
-    def accounts(self) -> Iterator[Account]:
-        """One account for each case and run, as they end."""
-        in_order = sorted(self.cases, key=lambda case: (case.setting.relayed, case.setting.lease_s))
-        try:
-            for run in range(self.runs):
-                for case in in_order:
-                    yield self._play(case, run)
-        finally:
-            self._leave()
+    def __enter__(self) -> Self:
+        return self
 
-    def _play(self, case: Case, run: int) -> Account:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leave()
+
+    def play(self, case: Case, run: int = 0) -> Account:
+        """Play a case to its end. A stage on which a promise was broken is kept to be looked at, and left."""
         stage = self._stage_for(case.setting)
-        playing = Playing(case, stage, self.screen, self.size, self.seed, run)
-        account = playing.account()
+        account = Playing(case, stage, self.screen, self.size, self.seed, run).account()
         if account.broken_promises:
             stage.keep = True
             self.screen.say(f"  what {case.name} left is in {stage.folder}")
@@ -59,14 +60,22 @@ class Chaos:
             stage.__exit__(None, None, None)
 
 
-def play(chaos: Chaos, *, as_json: bool) -> bool:
-    """Play all of it; whether every promise was kept."""
+def in_order(cases: Sequence[Case]) -> list[Case]:
+    """Those of one stage together."""
+    return sorted(cases, key=lambda case: case.setting.relayed)
+
+
+def play_all(chaos: Chaos, cases: Sequence[Case], *, runs: int, as_json: bool) -> bool:
+    """Play all of `cases`, `runs` times; whether every promise was kept. Raises `StartFailed`."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     accounts = []
-    for account in chaos.accounts():
-        chaos.screen.row(account)
-        accounts.append(account)
+    with chaos:
+        for run in range(runs):
+            for case in in_order(cases):
+                account = chaos.play(case, run)
+                chaos.screen.row(account)
+                accounts.append(account)
     if as_json:
         sys.stdout.write(json.dumps([account.as_json() for account in accounts]) + "\n")
         sys.stdout.flush()

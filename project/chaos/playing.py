@@ -72,7 +72,7 @@ class Playing:
             scene.look_what_is_held()
             in_flight = self.case.fault(scene)
         except (NeverCame, StartFailed, psycopg.Error) as trouble:
-            return 0, 0.0, f"{type(trouble).__name__}: {trouble}"
+            return 0, 0.0, f"{type(trouble).__name__}: {str(trouble).partition(chr(10))[0]}"
         ended, since = datetime.now(UTC), time.monotonic()
         recovered_s: float | None = None
         while recovered_s is None or time.monotonic() - since < TAIL_S:

@@ -7,7 +7,7 @@ import time
 import psycopg
 
 from project import env
-from project.chaos.case import Case, Scene
+from project.chaos.case import Case, Repeats, Scene
 from project.embedded.postgres import NAME
 
 
@@ -37,7 +37,25 @@ def _refusing(scene: Scene) -> int:
 
 
 CASES = (
-    Case(name="postgres-restarted", what="PostgreSQL is restarted in order", fault=_restarted, lasts_s=2),
-    Case(name="postgres-killed", what="PostgreSQL dies and is started again", fault=_killed, lasts_s=2),
-    Case(name="postgres-refusing", what="PostgreSQL refuses connections for 10 s", fault=_refusing, lasts_s=10),
+    Case(
+        name="postgres-restarted",
+        repeats=Repeats.HELD,
+        what="PostgreSQL is restarted in order",
+        fault=_restarted,
+        lasts_s=2,
+    ),
+    Case(
+        name="postgres-killed",
+        repeats=Repeats.HELD,
+        what="PostgreSQL dies and is started again",
+        fault=_killed,
+        lasts_s=2,
+    ),
+    Case(
+        name="postgres-refusing",
+        repeats=Repeats.HELD,
+        what="PostgreSQL refuses connections for 10 s",
+        fault=_refusing,
+        lasts_s=10,
+    ),
 )

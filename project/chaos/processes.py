@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from project.chaos.case import CONTROL, DELIVERER, Case, Scene, wait_until
+from project.chaos.case import CONTROL, DELIVERER, Case, Repeats, Scene, wait_until
 from project.chaos.traps import AFTER_CLAIM, BEFORE_CLAIM, BEFORE_SETTLE
 
 _ATTEMPTS = "notifications_attempt"
@@ -39,8 +39,9 @@ def _dies_during_settle(*, undone: bool) -> Callable[[Scene], int]:
 def _dies_again_and_again(scene: Scene) -> int:
     held = 0
     for _ in range(4):
+        dying = scene.belfry.process(DELIVERER).pid
         held += scene.kill(DELIVERER)
-        scene.belfry.wait_ready(DELIVERER)
+        scene.wait_for_return(DELIVERER, of=dying)
         scene.pause(0.3, 2.0)
     return held
 
@@ -91,34 +92,65 @@ def _children(pid: int) -> list[int]:
 
 
 CASES = (
-    Case(name="killed-before-claim", what="the worker dies before it claims", fault=_dies_at(BEFORE_CLAIM)),
-    Case(name="killed-after-claim", what="the worker dies after it claimed", fault=_dies_at(AFTER_CLAIM)),
-    Case(name="killed-while-sending", what="the worker dies while requests are under way", fault=_kills(DELIVERER)),
+    Case(
+        name="killed-before-claim",
+        repeats=Repeats.HELD,
+        what="the worker dies before it claims",
+        fault=_dies_at(BEFORE_CLAIM),
+    ),
+    Case(
+        name="killed-after-claim",
+        repeats=Repeats.HELD,
+        what="the worker dies after it claimed",
+        fault=_dies_at(AFTER_CLAIM),
+    ),
+    Case(
+        name="killed-while-sending",
+        repeats=Repeats.HELD,
+        what="the worker dies while requests are under way",
+        fault=_kills(DELIVERER),
+    ),
     Case(
         name="killed-before-settle",
+        repeats=Repeats.HELD,
         what="the worker dies after the answer and before it is written",
         fault=_dies_at(BEFORE_SETTLE),
     ),
     Case(
         name="killed-during-settle",
+        repeats=Repeats.HELD,
         what="the worker dies while its result is written; Postgres goes on writing",
         fault=_dies_during_settle(undone=False),
     ),
     Case(
         name="killed-during-settle-undone",
+        repeats=Repeats.HELD,
         what="the worker dies while its result is written; Postgres undoes it",
         fault=_dies_during_settle(undone=True),
     ),
     Case(
         name="killed-again-and-again",
+        repeats=Repeats.HELD,
         what="the worker dies four times in a row",
         fault=_dies_again_and_again,
         lasts_s=12,
     ),
-    Case(name="child-killed", what="the child of a prefork worker dies", fault=_child_dies, lasts_s=10),
+    Case(
+        name="child-killed",
+        repeats=Repeats.HELD,
+        what="the child of a prefork worker dies",
+        fault=_child_dies,
+        lasts_s=10,
+    ),
     Case(name="control-killed", what="the worker that routes and sweeps dies", fault=_kills(CONTROL)),
     Case(name="web-killed", what="the web process dies while it accepts", fault=_kills("web")),
-    Case(name="power-cut", what="every process dies at once, engines included", fault=_power_cut, lasts_s=4),
+    Case(
+        name="power-cut",
+        repeats=Repeats.HELD,
+        what="every process dies at once, engines included",
+        fault=_power_cut,
+        lasts_s=4,
+    ),
     Case(
         name="rolling-restart",
         what="every process is restarted in order, one after the other",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from project.chaos.case import Case, Scene
+from project.chaos.case import Case, Repeats, Scene
 from project.chaos.stage import MAIN_BEHAVIOUR, MAIN_PLACE
 
 _LASTS_S = 3.0
@@ -26,7 +26,13 @@ def _misbehaves(behaviour: str) -> Callable[[Scene], int]:
 
 
 def _case(name: str, what: str, behaviour: str) -> Case:
-    return Case(name=f"provider-{name}", what=f"a provider {what}", fault=_misbehaves(behaviour), lasts_s=_LASTS_S)
+    return Case(
+        name=f"provider-{name}",
+        what=f"a provider {what}",
+        fault=_misbehaves(behaviour),
+        repeats=Repeats.TAKEN,
+        lasts_s=_LASTS_S,
+    )
 
 
 CASES = (

@@ -58,6 +58,7 @@ class Relay:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.sleep(0)  # Connections are closed a step after they are told to.
 
     def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = self._loop.create_task(self._serve(reader, writer))
@@ -66,16 +67,14 @@ class Relay:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         generation = self._generation
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            stack.callback(writer.close)
             if self._silent:
                 await self._swallow(reader)
                 return
             there, back = await asyncio.open_connection(*self._target())
-            try:
-                await asyncio.gather(self._pass(reader, back, generation), self._pass(there, writer, generation))
-            finally:
-                back.close()
-        writer.close()
+            stack.callback(back.close)
+            await asyncio.gather(self._pass(reader, back, generation), self._pass(there, writer, generation))
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, generation: int) -> None:
         while chunk := await source.read(_CHUNK_BYTES):

@@ -49,7 +49,7 @@ class Screen:
     def list(self, cases: list[Case]) -> None:
         """What there is."""
         for case in cases:
-            self.say(f"{case.name:<{_NAME_CHARS}} {case.what}")
+            self.say(f"{case.name:<{_NAME_CHARS}} {case.what}; may come twice: {case.repeats}")
 
 
 def _width(name: str) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from project.chaos.cases import CASES
-from project.chaos.main import Chaos, play
+from project.chaos.main import Chaos, play_all
 from project.chaos.screen import Screen
 
 
@@ -35,6 +35,6 @@ class Command(BaseCommand):
         if unknown:
             raise CommandError(f"There is no case {', '.join(unknown)}; --list shows them.")
         cases = [CASES[name] for name in options["cases"] or CASES]
-        chaos = Chaos(cases=cases, screen=screen, size=options["size"], seed=options["seed"], runs=options["runs"])
-        if not play(chaos, as_json=options["json"]):
+        chaos = Chaos(screen=screen, size=options["size"], seed=options["seed"])
+        if not play_all(chaos, cases, runs=options["runs"], as_json=options["json"]):
             sys.exit(1)

@@ -1,0 +1,47 @@
+"""Bad things are done to a running Belfry, and everything it accepted is accounted for.
+
+The short set tells the most in the least time, with a short lease. All others are slow.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from project.chaos.cases import CASES
+from project.chaos.main import Chaos, in_order
+from project.chaos.screen import Screen
+
+SHORT = ("killed-before-settle", "flushed", "postgres-killed", "clock-ahead", "provider-resets")
+#: With the lease that the product comes with: what a dead worker held is tried again within 30 s.
+WITH_THE_USUAL_LEASE = "killed-while-sending"
+SHORT_LEASE_S = 4.0
+
+
+@pytest.fixture(scope="module")
+def chaos() -> Iterator[Chaos]:
+    with Chaos(screen=Screen(sys.stderr), size=150, seed=7) as running:
+        yield running
+
+
+def keeps_its_promises(chaos: Chaos, name: str) -> None:
+    case = CASES[name]
+    if name != WITH_THE_USUAL_LEASE:
+        case = replace(case, setting=replace(case.setting, lease_s=SHORT_LEASE_S))
+    account = chaos.play(case)
+    assert account.accepted > 50
+    assert account.broken_promises == []
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_a_case_loses_nothing_and_repeats_no_more_than_was_in_flight(chaos: Chaos, name: str) -> None:
+    keeps_its_promises(chaos, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [case.name for case in in_order(list(CASES.values())) if case.name not in SHORT])
+def test_every_other_case_does_so_too(chaos: Chaos, name: str) -> None:
+    keeps_its_promises(chaos, name)

@@ -1,0 +1,104 @@
+"""The command, its cases and its document."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from project.chaos.account import Account
+from project.chaos.case import Case, Repeats
+from project.chaos.cases import CASES
+from project.chaos.main import Chaos
+from project.chaos.screen import Screen
+from project.embedded.supervisor import ROOT
+
+DOCUMENT = ROOT / "docs" / "chaos.md"
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What would have been played; a case that ends in `-killed` loses something."""
+    seen: list[tuple[str, int]] = []
+
+    def play(self: Chaos, case: Case, run: int = 0) -> Account:
+        seen.append((case.name, run))
+        lost = int(case.name.endswith("-killed"))
+        return Account(case=case.name, accepted=2, delivered=2 - lost, lost=lost)
+
+    monkeypatch.setattr(Chaos, "play", play)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    return seen
+
+
+def test_the_document_lists_the_cases_as_they_are() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|$", DOCUMENT.read_text(), re.MULTILINE)
+    assert rows == [(case.name, case.what, case.repeats.value) for case in CASES.values()]
+
+
+def test_all_cases_are_played_as_often_as_asked(played: list[tuple[str, int]], capsys: Any) -> None:
+    call_command("chaos", "flushed", "beat-dead", "--runs", "2")
+    assert played == [("flushed", 0), ("beat-dead", 0), ("flushed", 1), ("beat-dead", 1)]
+    assert capsys.readouterr().out.count("kept") == 4
+
+
+def test_json_is_one_list_with_an_object_a_case(played: list[tuple[str, int]], capsys: Any) -> None:
+    call_command("chaos", "flushed", "beat-dead", "--json")
+    printed = capsys.readouterr().out
+    assert [entry["case"] for entry in json.loads(printed)] == ["flushed", "beat-dead"]
+    assert len(printed.splitlines()) == 1
+
+
+def test_a_broken_promise_is_an_exit_code(played: list[tuple[str, int]], capsys: Any) -> None:
+    with pytest.raises(SystemExit) as end:
+        call_command("chaos", "web-killed", "flushed")
+    assert end.value.code == 1
+    assert len(played) == 2
+    assert "1 lost" in capsys.readouterr().out
+
+
+def test_a_case_that_is_none_is_refused(played: list[tuple[str, int]]) -> None:
+    with pytest.raises(CommandError, match="no case nonsense"):
+        call_command("chaos", "nonsense")
+    assert played == []
+
+
+def test_the_list_says_what_each_case_does(capsys: Any) -> None:
+    call_command("chaos", "--list")
+    printed = capsys.readouterr().out
+    assert all(case.name in printed and case.what in printed for case in CASES.values())
+
+
+def test_what_dies_with_something_in_its_hands_may_repeat_it_and_nothing_else_may() -> None:
+    repeats = {case.name for case in CASES.values() if case.repeats is Repeats.NOTHING}
+    assert {"rolling-restart", "flushed", "two-sweeps", "clock-back", "broker-stopped"} <= repeats
+    assert not {name for name in repeats if name.startswith(("killed-", "provider-"))}
+
+
+def test_a_screen_that_is_no_terminal_gets_whole_lines_only() -> None:
+    stream = StringIO()
+    screen = Screen(stream)
+    screen.moving("flushed", "load", 3)
+    screen.row(Account(case="flushed", accepted=1, delivered=1))
+    assert "\x1b" not in stream.getvalue()
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+def test_the_product_knows_nothing_of_chaos() -> None:
+    shipped = [path for room in ("project", "notifications", "channels_app") for path in (ROOT / room).rglob("*.py")]
+    allowed = {ROOT / "project/chaos", ROOT / "project/management/commands"}
+    others = [path for path in shipped if not allowed & set(path.parents)]
+    assert sys.modules[Chaos.__module__]
+    assert [path for path in others if "project.chaos" in path.read_text()] == []
+
+
+def test_the_document_is_where_the_cases_are_looked_for() -> None:
+    assert isinstance(DOCUMENT, Path)
+    assert DOCUMENT.exists()
