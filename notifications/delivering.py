@@ -18,6 +18,9 @@ from notifications.held import Held, Tried
 from notifications.models import transitions
 from notifications.states import State
 
+#: From the end of a try to its result in the table, at the most.
+_TO_SETTLE_S = 10.0
+
 
 def take(delivery_id: int, now: datetime) -> Held | None:
     """Claim, guard and prepare one delivery; None when it is not due, not ours, or held back."""
@@ -27,7 +30,13 @@ def take(delivery_id: int, now: datetime) -> Held | None:
     guarded = dispatch.guard([row], rulebook.current(), now)
     held, buried = dispatch.prepare(guarded.ready, now)
     dispatch.settle([*guarded.results, *buried], [], now)
-    return held[0] if held else None
+    return held[0] if held and _keeps(held[0], now) else None
+
+
+def _keeps(held: Held, now: datetime) -> bool:
+    """Stretch the lease over the one try that follows; nobody renews it meanwhile."""
+    lease_s = max(float(settings.BELFRY_LEASE_S), held.channel.timeout_s + _TO_SETTLE_S)
+    return bool(transitions.renew([held.lease], now=now, lease_s=lease_s))
 
 
 def send(held: Held, clock: Callable[[], datetime]) -> None:

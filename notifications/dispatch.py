@@ -181,15 +181,17 @@ def _through(channel: ChannelInUse | None, rows: list[Any], now: datetime) -> tu
     """Of one channel's rows: those it is fit to send, and results of those that wait until it is."""
     if channel is None:
         return [], [_wait(row, now, now, "channel_deleted", "Its channel was deleted.") for row in rows]
-    if channel.row.quarantined_at is not None:
-        passing = rows[: int(quarantine.take_probe(channel, now))]
-        until, text = quarantine.wait(channel, now)
-        return passing, [_wait(row, until, now, quarantine.CODE, text) for row in rows[len(passing) :]]
+    if not channel.row.enabled:  # The sweep asks the policy again, and ends them.
+        return [], [_wait(row, now, now, "channel_disabled", "The channel is switched off.") for row in rows]
     try:
         _ = channel.config, channel.transport
     except (NoSecretKeys, SecretUnreadable, LookupError, ValueError) as error:
         until, text = now + timedelta(seconds=MISCONFIGURED_PAUSE_S), f"The channel cannot be used: {error}"
         return [], [_wait(row, until, now, "channel_unusable", text) for row in rows]
+    if channel.row.quarantined_at is not None:
+        passing = rows[: int(quarantine.take_probe(channel, now))]
+        until, text = quarantine.wait(channel, now)
+        return passing, [_wait(row, until, now, quarantine.CODE, text) for row in rows[len(passing) :]]
     return rows, []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import datetime
 
@@ -22,6 +22,10 @@ _log = structlog.get_logger(__name__)
 #: Held by whoever claims for the lane in this process; given on before its last requests have ended.
 _claiming: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
+#: Pumps of a lane in this process: one that claims, and one whose last requests are still under way.
+MOST_PUMPS = 2
+_alive: Counter[str] = Counter()
+
 
 def drain(
     lane: str, *, declared: Schedule, clock: Callable[[], datetime], stop: threading.Event, pace: Pace | None = None
@@ -30,21 +34,23 @@ def drain(
     lock = _claiming[lane]
     if stop.is_set() or not lock.acquire(blocking=False):
         return None
+    usual = Pace(lease_s=settings.BELFRY_LEASE_S, renew_every_s=settings.BELFRY_LEASE_S / 4)
+    try:
+        pump = Pump(lane, carrier_of(lane), declared=declared, clock=clock, stop=stop, pace=pace or usual)
+    except BaseException:
+        lock.release()
+        raise
 
     def hand_on(drained: Drained) -> None:
         lock.release()
         if drained.more and not stop.is_set():
             wake(lane)
 
-    usual = Pace(lease_s=settings.BELFRY_LEASE_S, renew_every_s=settings.BELFRY_LEASE_S / 4)
-    drained = Pump(
-        lane,
-        carrier_of(lane),
-        declared=declared,
-        clock=clock,
-        stop=stop,
-        pace=pace or usual,
-    ).run(hand_on)
+    _alive[lane] += 1
+    try:
+        drained = pump.run(hand_on, may_hand_on=lambda: _alive[lane] < MOST_PUMPS)
+    finally:
+        _alive[lane] -= 1
     if drained.settled:
         _log.info("drained", lane=lane, settled=drained.settled, statements=drained.statements)
     return drained

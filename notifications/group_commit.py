@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
 
 from notifications.models import acceptance
 from notifications.models.acceptance import NewNotification
@@ -107,5 +107,5 @@ def _write(batch: list[_Ticket]) -> None:
 def _write_alone(ticket: _Ticket) -> None:
     try:
         _write([ticket])
-    except (DataError, IntegrityError) as error:
+    except DatabaseError as error:
         ticket.error = error

@@ -97,6 +97,7 @@ class Pump:
         self._lane, self._carrier, self._declared, self._clock = lane, carrier, declared, clock
         self._stop, self._pace = stop, pace
         self._tell_claiming_over: Callable[[Drained], None] = _tell_nobody
+        self._may_hand_on: Callable[[], bool] = lambda: True
         self._hands = _Hands()
         self._slots = Slots(carrier.capacity_of_channel)
         self._nudge = threading.Event()
@@ -113,12 +114,19 @@ class Pump:
         self._renewed_until = 0.0
         self._lost: set[tuple[int, int]] = set()
 
-    def run(self, claiming_over: Callable[[Drained], None] | None = None) -> Drained:
+    def run(
+        self,
+        claiming_over: Callable[[Drained], None] | None = None,
+        *,
+        may_hand_on: Callable[[], bool] = lambda: True,
+    ) -> Drained:
         """Work until there is nothing to do or the time is up. Raises what the database thread raised.
 
         `claiming_over` is called, from the database thread, as soon as no more is claimed: what is still
-        under way then may take as long as a request may, and a successor need not wait for it.
+        under way then may take as long as a request may, and a successor need not wait for it. While
+        `may_hand_on` says no, there is no room for one, and this pump goes on beyond its time.
         """
+        self._may_hand_on = may_hand_on
         self._tell_claiming_over = claiming_over or _tell_nobody
         database = threading.Thread(target=self._database_side, name=f"belfry-pump-{self._lane}")
         database.start()
@@ -173,9 +181,10 @@ class Pump:
             hands.ready.appendleft(one)
 
     def _is_ours(self, one: Held) -> bool:
-        """Whether its lease surely still holds: not after a freeze, nor cut off from the database."""
+        """Whether its lease surely holds while it is tried: not after a freeze, nor cut off from the database."""
         until = max(one.leased_until, self._renewed_until)
-        return time.monotonic() < until and one.lease not in self._lost
+        needed_s = min(one.channel.timeout_s, self._pace.lease_s / 2)
+        return time.monotonic() + needed_s < until and one.lease not in self._lost
 
     def _world_time(self) -> datetime:
         return self._origin + timedelta(seconds=time.monotonic())
@@ -231,7 +240,7 @@ class Pump:
         return self._wants_more() and self._turned_over >= self._pace.claim_at_most // 2
 
     def _time_is_up(self, elapsed_s: float, idle_s: float) -> bool:
-        self._drained.more = elapsed_s > self._pace.budget_s
+        self._drained.more = elapsed_s > self._pace.budget_s and self._may_hand_on()
         return self._drained.more or idle_s > self._pace.linger_s or self._stop.is_set()
 
     def _end_claiming(self) -> None:

@@ -37,10 +37,10 @@ ENOUGH_FOR_S = 0.5
 MOST_LOST_LEASES = 5
 
 #: Waits at whose end it is asked again what is to happen: a policy decided on them, or the channel has gone.
-_ASKED_AGAIN = ("scheduled_at", "channel_deleted")
+_ASKED_AGAIN = ("scheduled_at", "channel_deleted", "channel_disabled")
 
 #: Decisions that say by themselves why a delivery ends; any other means that the policies have changed.
-_ENDS = frozenset({"channel_deleted", "expired"})
+_ENDS = frozenset({"channel_deleted", "channel_disabled", "expired"})
 
 _log = structlog.get_logger(__name__)
 
@@ -80,19 +80,50 @@ def sweep_once_of_many(clock: Callable[[], datetime]) -> Swept | None:
 
 
 def sweep(now: datetime) -> Swept:
-    """Find and move what is stuck or due."""
+    """Find and move what is stuck or due. A part that fails keeps no other from its work; its error is raised last."""
     began = time.perf_counter()
     found = Swept()
-    found.taken_back = len(transitions.take_back(now=now, limit=LIMIT, most_lost_leases=MOST_LOST_LEASES))
-    found.ended = transitions.cancel_overdue(now=now, limit=LIMIT)
-    found.promoted = promote_due(now)
-    found.moved_aside = slowness.move_aside(rulebook.current(), limit=LIMIT)
-    found.woken = _wake_what_waits(now)
-    found.replay_jobs = replays.advance_all(now)
+    failures: list[Exception] = []
+    for part in _PARTS:
+        try:
+            part(found, now)
+        except Exception as error:  # noqa: BLE001  Raised again when the others are through.
+            _log.exception("sweep_failed", part=part.__name__)
+            failures.append(error)
     found.duration_ms = (time.perf_counter() - began) * 1000
     level = _log.info if found.taken_back or found.ended or found.promoted else _log.debug
     level("swept", **asdict(found))
+    if failures:
+        raise failures[0]
     return found
+
+
+def _take_back(found: Swept, now: datetime) -> None:
+    found.taken_back = len(transitions.take_back(now=now, limit=LIMIT, most_lost_leases=MOST_LOST_LEASES))
+
+
+def _end_overdue(found: Swept, now: datetime) -> None:
+    found.ended = transitions.cancel_overdue(now=now, limit=LIMIT)
+
+
+def _promote(found: Swept, now: datetime) -> None:
+    found.promoted = promote_due(now)
+
+
+def _move_aside(found: Swept, _: datetime) -> None:
+    found.moved_aside = slowness.move_aside(rulebook.current(), limit=LIMIT)
+
+
+def _wake(found: Swept, now: datetime) -> None:
+    found.woken = _wake_what_waits(now)
+
+
+def _advance_replays(found: Swept, now: datetime) -> None:
+    found.replay_jobs = replays.advance_all(now)
+
+
+#: In the order in which they help each other: what was moved is woken in the same sweep.
+_PARTS = (_take_back, _end_overdue, _promote, _move_aside, _wake, _advance_replays)
 
 
 def promote_due(now: datetime) -> int:

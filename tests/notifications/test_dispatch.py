@@ -29,6 +29,7 @@ from tests.notifications.scene import (
     SECOND,
     a_delivery,
     channel_at,
+    drain,
     states,
     sweep,
 )
@@ -215,3 +216,44 @@ class TestWhatIsHeldBack:
             sweep()
         delivery.refresh_from_db()
         assert (delivery.state, delivery.reason_code) == ("cancelled", "channel_deleted")
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAChannelThatWasSwitchedOffMeanwhile:
+    def test_is_not_told_any_more_and_what_waited_ends(self, world: World) -> None:
+        channel = channel_at(world.sink_url("off"))
+        delivery = a_delivery(channel)
+        Channel.objects.filter(pk=channel.pk).update(enabled=False)
+        drain()
+        sweep()
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.reason_code) == ("cancelled", "channel_disabled")
+        assert not world.seen("sink/off")
+
+    def test_goes_on_when_it_is_switched_on_again_in_time(self, world: World) -> None:
+        channel = channel_at(world.sink_url("on-again"))
+        a_delivery(channel)
+        Channel.objects.filter(pk=channel.pk).update(enabled=False)
+        drain()
+        Channel.objects.filter(pk=channel.pk).update(enabled=True)
+        sweep()
+        drain()
+        assert states(channel) == {"delivered": 1}
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAQuarantinedChannelThatCannotBeOpened:
+    def test_waits_and_stops_nobody_else(self, world: World) -> None:
+        lost, other = (
+            channel_at(world.sink_url("lost-key"), key="lost"),
+            channel_at(world.sink_url("beside"), key="beside"),
+        )
+        now = clock.now()
+        Channel.objects.quarantine(lost.pk, reason="It said 410.", now=now, probe_at=now - HOUR)
+        Channel.objects.filter(pk=lost.pk).update(secrets="v1:nobody-has-it:abc")
+        waiting = a_delivery(lost)
+        a_delivery(other)
+        drain()
+        waiting.refresh_from_db()
+        assert (waiting.state, waiting.reason_code) == ("scheduled", "channel_unusable")
+        assert states(other) == {"delivered": 1}

@@ -161,11 +161,11 @@ class TestThePolicyIsAskedAgain:
         assert (delivery.state, delivery.reason_code) == ("cancelled", "superseded")
         assert "below 8" in delivery.reason
 
-    def test_it_ends_as_superseded_when_the_channel_was_switched_off(self, channel: Channel) -> None:
+    def test_it_ends_when_the_channel_was_switched_off(self, channel: Channel) -> None:
         self.deferred(channel)
         Channel.objects.update(enabled=False)
         sweep()
-        assert the_delivery(channel).reason_code == "superseded"
+        assert the_delivery(channel).reason_code == "channel_disabled"
 
     def test_it_waits_on_when_it_was_only_asked_too_early(self, channel: Channel) -> None:
         later = clock.now() + HOUR
@@ -234,3 +234,19 @@ def test_sweeps_that_gathered_while_nobody_swept_are_one(monkeypatch: pytest.Mon
     assert [found is not None for found in done] == [True, False, False, False, False]
     monkeypatch.setattr(sweep_module, "ENOUGH_FOR_S", 0.0)
     assert sweep_module.sweep_once_of_many(clock.now) is not None
+
+
+@pytest.mark.django_db(transaction=True)
+class TestOnePartFails:
+    def test_the_others_do_their_work_and_the_error_is_not_hidden(
+        self, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*_: object, **__: object) -> int:
+            raise ValueError("a bug")
+
+        expired = a_delivery(channel, expires_at=clock.now() - SECOND)
+        monkeypatch.setattr("notifications.sweep.transitions.take_back", broken)
+        with pytest.raises(ValueError, match="a bug"):
+            sweep()
+        expired.refresh_from_db()
+        assert expired.state == "cancelled"

@@ -16,7 +16,13 @@ def test_a_url_is_taken_apart() -> None:
         "6432",
         "belfry",
     )
-    assert settings["OPTIONS"] == {"sslmode": "require"}
+    assert settings["OPTIONS"]["sslmode"] == "require"
+
+
+def test_a_server_that_vanished_is_noticed_in_seconds_unless_the_url_says_otherwise() -> None:
+    usual = database_settings("postgresql://me@db/belfry")["OPTIONS"]
+    assert (usual["connect_timeout"], usual["tcp_user_timeout"]) == ("5", "10000")
+    assert database_settings("postgresql://me@db/belfry?connect_timeout=30")["OPTIONS"]["connect_timeout"] == "30"
 
 
 def test_another_database_is_refused_without_showing_its_password() -> None:
