@@ -1,6 +1,6 @@
 """Accepting notifications: check, write in one transaction, answer after COMMIT, ring for routing.
 
-The same idempotency key gets the same answer, and another notification under it is a conflict.
+The same idempotency key gets the same answer, also after it expired; another notification under it is a conflict.
 Nothing is published in the caller's way and nothing depends on Redis or the broker: with both away,
 acceptance is as durable and as quick, and only the delivery waits.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -60,29 +60,58 @@ def accept(drafts: Sequence[Draft], *, producer: ApiKey | None, now: datetime, b
     """
     paths = [f"notifications[{place}]." if bulk else "" for place in range(len(drafts))]
     streamer_ids = _streamer_ids(drafts)
+    wrong = {
+        place: here
+        for place, draft in enumerate(drafts)
+        if (here := [*problems(draft, now), *_scope_problems(draft, producer, streamer_ids)])
+    }
+    # What was accepted once is answered as it was then, also when it has expired or lost its streamer since.
+    answers = _repeated({place: drafts[place] for place in wrong}, producer) if wrong else {}
     found = [
-        (path + field, text)
-        for path, draft in zip(paths, drafts, strict=True)
-        for field, text in [*problems(draft, now), *_scope_problems(draft, producer, streamer_ids)]
+        (paths[place] + field, text) for place, here in wrong.items() if place not in answers for field, text in here
     ]
-    rows = [] if found else [_row(draft, producer, streamer_ids) for draft in drafts]
+    new = [] if found else [place for place in range(len(drafts)) if place not in answers]
+    rows = [_row(drafts[place], producer, streamer_ids) for place in new]
     found += [
-        (f"{path}data", text) for path, row in zip(paths, rows, strict=False) if (text := _data_problem(row.data))
+        (f"{paths[place]}data", text) for place, row in zip(new, rows, strict=True) if (text := _data_problem(row.data))
     ]
     if found:
         raise Refused(found)
+    answers |= zip(new, _store(rows, [paths[place] for place in new], now), strict=True)
+    return [answers[place] for place in range(len(drafts))]
+
+
+def _repeated(drafts: Mapping[int, Draft], producer: ApiKey | None) -> dict[int, Accepted]:
+    """The answers to those of `drafts` that stand, word for word, under their idempotency keys."""
+    producer_id = producer.pk if producer else None
+    keys = {
+        place: str(draft.idempotency_key)
+        for place, draft in drafts.items()
+        if draft.idempotency_key and "\0" not in draft.idempotency_key
+    }
+    standing = acceptance.standing([(producer_id, key) for key in set(keys.values())]) if keys else {}
+    return {
+        place: Accepted(old.id, catalogue.canonical(drafts[place].event_type), old.accepted_at, repeated=True)
+        for place, key in keys.items()
+        if (old := standing.get((producer_id, key))) and bytes(old.digest) == _digest(drafts[place])
+    }
+
+
+def _store(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
+    if not rows:
+        return []
     if len(rows) == 1 and not connection.in_atomic_block:
-        return [_store_with_others(rows[0], now)]
+        return [_store_with_others(rows[0], paths[0], now)]
     with transaction.atomic():
-        answers = _store(rows, paths, now)
+        answers = _store_together(rows, paths, now)
         transaction.on_commit(lambda: wake(ROUTE))
     return answers
 
 
-def _store_with_others(row: NewNotification, now: datetime) -> Accepted:
+def _store_with_others(row: NewNotification, path: str, now: datetime) -> Accepted:
     accepted_at = _group.store(row, now)
     if accepted_at is None:
-        return _standing([row], [""])[0]
+        return _standing([row], [path])[0]
     wake(ROUTE)
     return Accepted(row.id, row.event_type, accepted_at)
 
@@ -97,7 +126,7 @@ def _data_problem(data: str) -> str:
     return "The character NUL cannot be stored." if "\\u0000" in data and _NUL.search(data) else ""
 
 
-def _store(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
+def _store_together(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
     written = acceptance.store(rows, now=now)
     if len(written) == len(rows):
         return [Accepted(row.id, row.event_type, now) for row in rows]
@@ -137,8 +166,12 @@ def _row(draft: Draft, producer: ApiKey | None, streamer_ids: dict[str, int]) ->
         expires_at=draft.expires_at,
         producer_id=producer.pk if producer else None,
         idempotency_key=str(key) if key else None,
-        digest=hashlib.sha256(_encode_sorted(draft)).digest() if key else None,
+        digest=_digest(draft) if key else None,
     )
+
+
+def _digest(draft: Draft) -> bytes:
+    return hashlib.sha256(_encode_sorted(draft)).digest()
 
 
 def _streamer_ids(drafts: Sequence[Draft]) -> dict[str, int]:

@@ -209,8 +209,88 @@ class TestIdempotency:
         assert again.id == first.id
 
 
+@pytest.mark.django_db
+class TestRepeatsThatWouldBeRefusedToday:
+    """A producer that got no answer repeats for hours; what was accepted then is answered as it was."""
+
+    SOON = timedelta(seconds=30)
+    LATER = timedelta(hours=5)
+
+    def expiring(self, key: str = "k", **fields: Any) -> Draft:
+        return a_draft(idempotency_key=key, expires_at=clock.now() + self.SOON, **fields)
+
+    def later(self, *drafts: Draft, bulk: bool = True, producer: ApiKey | None = None) -> list[Accepted]:
+        return accept(drafts, producer=producer, now=clock.now() + self.LATER, bulk=bulk)
+
+    def test_it_expired_meanwhile(self) -> None:
+        draft = self.expiring(event_type="StreamOnline")
+        [first], [again] = accepted(draft), self.later(draft, bulk=False)
+        assert (again.id, again.accepted_at, again.event_type) == (first.id, first.accepted_at, "stream_online")
+        assert again.repeated
+
+    def test_its_streamer_was_deleted_meanwhile(self) -> None:
+        aurora = Streamer.objects.create(key="aurora", name="Aurora")
+        draft = a_draft(idempotency_key="k", streamer="aurora")
+        [first] = accepted(draft)
+        aurora.delete()
+        assert accepted(draft)[0].id == first.id
+
+    def test_its_key_speaks_for_another_streamer_since(self) -> None:
+        aurora, boreas = (Streamer.objects.create(key=key, name=key) for key in ("aurora", "boreas"))
+        producer, draft = a_key(streamer=aurora), a_draft(idempotency_key="k", streamer="aurora")
+        [first] = accepted(draft, producer=producer)
+        producer.streamer = boreas
+        assert accepted(draft, producer=producer)[0].id == first.id
+
+    def test_another_notification_under_the_key_is_refused_for_what_is_wrong_with_it(self) -> None:
+        draft = self.expiring()
+        accepted(draft)
+        with pytest.raises(Refused, match="expires_at"):
+            self.later(a_draft(idempotency_key="k", title="Other", expires_at=draft.expires_at))
+
+    def test_the_key_of_another_producer_helps_nobody(self) -> None:
+        draft = self.expiring()
+        accepted(draft, producer=a_key())
+        for producer in (None, a_key()):
+            with pytest.raises(Refused):
+                self.later(draft, producer=producer)
+
+    def test_in_bulk_each_gets_its_answer_in_order_and_what_is_new_is_accepted(self) -> None:
+        drafts = [self.expiring("one"), a_draft(), self.expiring("two"), a_draft(idempotency_key="three")]
+        first = accepted(*drafts)
+        again = self.later(*drafts)
+        assert [one.repeated for one in again] == [True, False, True, True]
+        assert [again[place].id for place in (0, 2, 3)] == [first[place].id for place in (0, 2, 3)]
+        assert Notification.objects.count() == 5
+
+    def test_in_bulk_one_that_was_never_accepted_refuses_all_and_is_the_one_that_is_named(self) -> None:
+        accepted(self.expiring("one", title="x"))
+        known = a_draft(idempotency_key="two", expires_at=clock.now() + self.SOON)
+        accepted(known)
+        with pytest.raises(Refused) as caught:
+            self.later(known, a_draft(), self.expiring("new"), a_draft(idempotency_key="a\0"))
+        fields = [field for field, _ in caught.value.problems]
+        assert fields == ["notifications[2].expires_at", "notifications[3].idempotency_key"]
+        assert Notification.objects.count() == 2
+
+
 @pytest.mark.django_db(transaction=True)
 class TestManyAtOnce:
+    def test_what_was_written_with_others_is_answered_again_after_it_expired(self) -> None:
+        soon = clock.now() + timedelta(seconds=30)
+        drafts = [a_draft(idempotency_key=str(n), expires_at=soon) for n in range(8)]
+        first = at_once(*[partial(accepted, one, bulk=False) for one in drafts])
+        again = at_once(*[partial(accept, [one], producer=None, now=soon) for one in drafts])
+        assert [one.id for [one] in again] == [one.id for [one] in first]
+        mixed = accept([drafts[0], a_draft(idempotency_key="new")], producer=None, now=soon, bulk=True)
+        assert [one.repeated for one in mixed] == [True, False]
+
+    def test_a_conflict_in_a_bulk_of_one_is_named_by_its_place(self) -> None:
+        accepted(a_draft(idempotency_key="k"))
+        with pytest.raises(IdempotencyConflict) as conflict:
+            accepted(a_draft(idempotency_key="k", title="Other"))
+        assert conflict.value.path == "notifications[0].idempotency_key"
+
     def test_eight_at_once_under_one_key_make_one_row(self) -> None:
         answers = at_once(*[lambda: accepted(a_draft(idempotency_key="k"))[0]] * 8)
         assert len({one.id for one in answers}) == 1
