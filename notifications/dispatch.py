@@ -137,7 +137,10 @@ def _again_or_never(tried: Tried, schedule: Schedule, now: datetime, draw: float
         at_least_s=verdict.retry_after_s or 0.0,
     )
     if due_at is None:
-        return _result(tried, State.DEAD, now, "exhausted", f"Tried {row.attempts + 1} times. {verdict.detail}")
+        attempts = row.attempts + 1
+        used_up = attempts >= schedule.max_attempts
+        why = "That was the last one." if used_up else "The next one would come too late."
+        return _result(tried, State.DEAD, now, "exhausted", f"Attempt {attempts} failed. {why} {verdict.detail}")
     return _result(tried, State.RETRYING, due_at, verdict.outcome.value, verdict.detail)
 
 

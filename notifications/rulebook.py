@@ -100,11 +100,6 @@ class Rulebook:
             found = self._effective[key] = resolve(self._layers(streamer_key, platform))
         return found
 
-    @cached_property
-    def limits(self) -> dict[int, int]:
-        """How many deliveries of a channel may be under way, for those that have a limit of their own."""
-        return {pk: channel.row.max_in_flight for pk, channel in self.channels.items() if channel.row.max_in_flight}
-
     def _layers(self, streamer_key: str, platform: str) -> list[tuple[Scope, Rules]]:
         layers = (
             (Scope.GLOBAL, self.global_rules),

@@ -53,7 +53,7 @@ def browser(chromium_path: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def operator(transactional_db: None) -> User:
-    return User.objects.create_superuser("mira", password="only in this test")
+    return User.objects.create_superuser("operator", password="only in this test")
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def test_dead_letters_are_replayed_after_a_look(open_page: OpenPage, evening: Ev
     page.get_by_role("button", name="Replay 4").click()
     expect(page.locator(".messagelist")).to_contain_text("Sent on their way once more: 4.")
     expect(page.locator(".bf-empty")).to_contain_text("No dead letter waits for you.")
-    assert set(DeadLetter.objects.values_list("decided_by", flat=True)) == {"mira"}
+    assert set(DeadLetter.objects.values_list("decided_by", flat=True)) == {"operator"}
 
 
 def test_the_pictures_of_the_documents(open_page: OpenPage, evening: Evening, pictures: Path) -> None:

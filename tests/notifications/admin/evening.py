@@ -171,7 +171,7 @@ def _dead(now: datetime, about: Streamer, discord: Channel, archive: Channel) ->
     gone = "Unknown Webhook: it was deleted."
     tries = [
         ("transient", 500, "Internal Server Error"),
-        ("transient", 0, "Timed out after 15 s."),
+        ("transient", 0, "No answer came in time."),
         ("gone", 410, gone),
     ]
     delivery(told, archive, State.DEAD, tries, reason_code="gone", reason=gone)

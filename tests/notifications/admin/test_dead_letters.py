@@ -33,11 +33,11 @@ def test_the_list_shows_what_waits_and_the_causes_on_top(admin_client: Client, e
     assert "<strong>3 ×</strong> Archive mirror" in html
     assert "<strong>1 ×</strong> Archive mirror" in html
     DeadLetter.objects.discard(
-        [letter.pk for letter in DeadLetter.objects.all()], reason="old", by="mira", now=evening.now
+        [letter.pk for letter in DeadLetter.objects.all()], reason="old", by="operator", now=evening.now
     )
     html = admin_client.get(LIST).content.decode()
     assert "No dead letter waits for you." in html
-    assert "discarded by mira" in admin_client.get(f"{LIST}?decision=discarded").content.decode()
+    assert "discarded by operator" in admin_client.get(f"{LIST}?decision=discarded").content.decode()
 
 
 def test_a_cause_leads_to_its_letters(admin_client: Client, evening: Evening) -> None:
@@ -75,7 +75,7 @@ def test_what_cannot_be_replayed_is_left_out_with_the_reason(admin_client: Clien
     late = delivery(told, evening.archive, State.DEAD, [("gone", 410, "Gone")])
     Delivery.objects.filter(pk=late.pk).update(expires_at=evening.now - timedelta(hours=1))
     decided = DeadLetter.objects.earliest("pk")
-    DeadLetter.objects.discard([decided.pk], reason="old", by="mira", now=evening.now)
+    DeadLetter.objects.discard([decided.pk], reason="old", by="operator", now=evening.now)
     html = ask(admin_client, "replay", DeadLetter.objects.all()).content.decode()
     assert "<strong>4</strong> of 6 chosen" in html
     assert "1 left out: somebody has decided" in html

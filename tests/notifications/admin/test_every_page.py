@@ -56,7 +56,7 @@ def test_every_model_has_a_room() -> None:
 
 
 def test_every_page_opens_and_none_shows_a_secret(admin_client: Client, evening: Evening) -> None:
-    replays.start(Selection(channel="archive-mirror"), by="mira", pace_per_s=5, now=evening.now)
+    replays.start(Selection(channel="archive-mirror"), by="operator", pace_per_s=5, now=evening.now)
     for page in pages():
         answer = admin_client.get(page)
         html = answer.content.decode()
