@@ -144,7 +144,7 @@ STORIES: list[tuple[Story, str, str, str]] = [
     (the_far_end_refused_it, "dead", "permanent", "404"),
     (the_far_end_has_ended, "dead", "gone", "410"),
     (the_far_end_fails_for_now, "retrying", "transient", "500"),
-    (the_far_end_failed_to_the_end, "dead", "exhausted", "Tried 1"),
+    (the_far_end_failed_to_the_end, "dead", "exhausted", "Attempt 1 failed"),
     (the_far_end_asked_for_time, "scheduled", "paused", "slow down"),
     (the_far_end_cannot_be_reached, "dead", "exhausted", "refused"),
     (its_address_is_not_public, "dead", "permanent", "not public"),
