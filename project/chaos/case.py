@@ -118,6 +118,11 @@ class Scene:
         give(orders_folder(self.stage.folder) / f"{name}.clock", f"{ahead_s:g}")
 
 
+def children(pid: int) -> list[int]:
+    """The processes that a process has started itself."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def give(order: Path, text: str) -> None:
     """Write an order whole."""
     draft = order.with_name(f"{order.name}.draft")

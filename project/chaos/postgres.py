@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import psycopg
 
 from project import env
-from project.chaos.case import Case, Repeats, Scene
+from project.chaos.case import Case, Scene, children
 from project.embedded.postgres import NAME
 
 
 def _restarted(scene: Scene) -> int:
     scene.belfry.restart_engine("postgres")
-    return scene.held_at_start
+    return 0
 
 
 def _killed(scene: Scene) -> int:
     scene.belfry.kill("postgres", restart=False)
     scene.belfry.start("postgres")
-    return scene.held_at_start
+    return 0
 
 
 def _refusing(scene: Scene) -> int:
@@ -33,29 +35,39 @@ def _refusing(scene: Scene) -> int:
         )
         time.sleep(10)
         connection.execute(f"ALTER DATABASE {NAME} ALLOW_CONNECTIONS true".encode())
-    return scene.held_at_start
+    return 0
+
+
+def _frozen(scene: Scene) -> int:
+    """Its disk stalls, say: everybody waits, and nobody is told."""
+    server = scene.belfry.process("postgres").pid
+    frozen = [server, *children(server)]  # Each session is in a process group of its own.
+    for process in frozen:
+        os.kill(process, signal.SIGSTOP)
+    time.sleep(8)
+    for process in frozen:
+        os.kill(process, signal.SIGCONT)
+    return 0
 
 
 CASES = (
     Case(
         name="postgres-restarted",
-        repeats=Repeats.HELD,
         what="PostgreSQL is restarted in order",
         fault=_restarted,
         lasts_s=2,
     ),
     Case(
         name="postgres-killed",
-        repeats=Repeats.HELD,
         what="PostgreSQL dies and is started again",
         fault=_killed,
         lasts_s=2,
     ),
     Case(
         name="postgres-refusing",
-        repeats=Repeats.HELD,
         what="PostgreSQL refuses connections for 10 s",
         fault=_refusing,
         lasts_s=10,
     ),
+    Case(name="postgres-frozen", what="PostgreSQL hangs for 8 s", fault=_frozen, lasts_s=8),
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
-from pathlib import Path
 
-from project.chaos.case import CONTROL, DELIVERER, Case, Repeats, Scene, wait_until
+from project.chaos.case import CONTROL, DELIVERER, Case, Repeats, Scene, children, wait_until
 from project.chaos.traps import AFTER_CLAIM, BEFORE_CLAIM, BEFORE_SETTLE
 
 _ATTEMPTS = "notifications_attempt"
@@ -46,6 +46,23 @@ def _dies_again_and_again(scene: Scene) -> int:
     return held
 
 
+def _wakes_late(scene: Scene) -> int:
+    """Stopped for longer than its lease, while another works. Awake again, it changes nothing any more."""
+    other = scene.beside(DELIVERER, "second-deliverer")
+    other.start()
+    try:
+        scene.pause(3.0, 4.0)
+        scene.wait_for_work()
+        scene.belfry.freeze(DELIVERER)
+        held = scene.observer.in_flight()
+        time.sleep(scene.stage.setting.lease_s + 4)
+        scene.belfry.thaw(DELIVERER)
+        scene.pause(1.0, 2.0)
+    finally:
+        other.stop(within_s=15)
+    return held
+
+
 def _power_cut(scene: Scene) -> int:
     """All at once, engines included; then all of it is started again."""
     names = ("web", "beat", CONTROL, DELIVERER, "valkey", "postgres")
@@ -71,24 +88,20 @@ def _child_dies(scene: Scene) -> int:
     worker = scene.beside(DELIVERER, "worker-prefork", pool="prefork")
     worker.start()
     try:
-        wait_until(lambda: len(_children(worker.pid)) > 0, within_s=20, what="the worker had a child")
+        wait_until(lambda: len(children(worker.pid)) > 0, within_s=20, what="the worker had a child")
         scene.wait_for_work()
         scene.pause(0.0, 1.0)
         scene.wait_for_work()
-        for child in _children(worker.pid):
+        for child in children(worker.pid):
             os.kill(child, signal.SIGSTOP)
         held = scene.observer.in_flight()
-        for child in _children(worker.pid):
+        for child in children(worker.pid):
             os.kill(child, signal.SIGKILL)
         scene.pause(2.0, 2.0)
     finally:
         worker.stop(within_s=15)
         scene.belfry.start(DELIVERER)
     return held
-
-
-def _children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 CASES = (
@@ -134,6 +147,13 @@ CASES = (
         what="the worker dies four times in a row",
         fault=_dies_again_and_again,
         lasts_s=12,
+    ),
+    Case(
+        name="wakes-late",
+        what="a worker hangs for longer than its lease, another takes over, and it wakes up",
+        fault=_wakes_late,
+        repeats=Repeats.HELD,
+        lasts_s=10,
     ),
     Case(
         name="child-killed",
