@@ -65,18 +65,27 @@ def in_order(cases: Sequence[Case]) -> list[Case]:
     return sorted(cases, key=lambda case: case.setting.relayed)
 
 
-def play_all(chaos: Chaos, cases: Sequence[Case], *, runs: int, as_json: bool) -> bool:
-    """Play all of `cases`, `runs` times; whether every promise was kept. Raises `StartFailed`."""
+def play_all(chaos: Chaos, cases: Sequence[Case], *, runs: int, as_json: bool) -> int:
+    """Play all of `cases`, `runs` times; the exit code. Raises `StartFailed`.
+
+    Interrupted, it stops everything in order and tells of the cases that were over.
+    """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
-    accounts = []
-    with chaos:
-        for run in range(runs):
-            for case in in_order(cases):
-                account = chaos.play(case, run)
-                chaos.screen.row(account)
-                accounts.append(account)
+    accounts: list[Account] = []
+    interrupted = False
+    try:
+        with chaos:
+            for run in range(runs):
+                for case in in_order(cases):
+                    accounts.append(chaos.play(case, run))
+                    chaos.screen.row(accounts[-1])
+    except KeyboardInterrupt:
+        interrupted = True
+        chaos.screen.say("interrupted; everything is stopped")
     if as_json:
         sys.stdout.write(json.dumps([account.as_json() for account in accounts]) + "\n")
         sys.stdout.flush()
-    return not any(account.broken_promises for account in accounts)
+    if interrupted:
+        return 128 + signal.SIGINT
+    return int(any(account.broken_promises for account in accounts))

@@ -72,8 +72,8 @@ class Stage:
     def __enter__(self) -> Self:
         try:
             self._set_up()
-        except BaseException:
-            self.keep = True
+        except BaseException as failure:
+            self.keep = isinstance(failure, Exception)
             self._stack.close()
             raise
         return self

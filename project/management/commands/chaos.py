@@ -36,5 +36,4 @@ class Command(BaseCommand):
             raise CommandError(f"There is no case {', '.join(unknown)}; --list shows them.")
         cases = [CASES[name] for name in options["cases"] or CASES]
         chaos = Chaos(screen=screen, size=options["size"], seed=options["seed"])
-        if not play_all(chaos, cases, runs=options["runs"], as_json=options["json"]):
-            sys.exit(1)
+        sys.exit(play_all(chaos, cases, runs=options["runs"], as_json=options["json"]))

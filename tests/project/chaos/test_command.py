@@ -38,30 +38,49 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     return seen
 
 
+def exit_code(*arguments: str) -> object:
+    with pytest.raises(SystemExit) as end:
+        call_command("chaos", *arguments)
+    return end.value.code
+
+
 def test_the_document_lists_the_cases_as_they_are() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|$", DOCUMENT.read_text(), re.MULTILINE)
     assert rows == [(case.name, case.what, case.repeats.value) for case in CASES.values()]
 
 
 def test_all_cases_are_played_as_often_as_asked(played: list[tuple[str, int]], capsys: Any) -> None:
-    call_command("chaos", "flushed", "beat-dead", "--runs", "2")
+    assert exit_code("flushed", "beat-dead", "--runs", "2") == 0
     assert played == [("flushed", 0), ("beat-dead", 0), ("flushed", 1), ("beat-dead", 1)]
     assert capsys.readouterr().out.count("kept") == 4
 
 
 def test_json_is_one_list_with_an_object_a_case(played: list[tuple[str, int]], capsys: Any) -> None:
-    call_command("chaos", "flushed", "beat-dead", "--json")
+    assert exit_code("flushed", "beat-dead", "--json") == 0
     printed = capsys.readouterr().out
     assert [entry["case"] for entry in json.loads(printed)] == ["flushed", "beat-dead"]
     assert len(printed.splitlines()) == 1
 
 
 def test_a_broken_promise_is_an_exit_code(played: list[tuple[str, int]], capsys: Any) -> None:
-    with pytest.raises(SystemExit) as end:
-        call_command("chaos", "web-killed", "flushed")
-    assert end.value.code == 1
+    assert exit_code("web-killed", "flushed") == 1
     assert len(played) == 2
     assert "1 lost" in capsys.readouterr().out
+
+
+def test_who_interrupts_it_hears_of_what_was_over(
+    played: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    play = Chaos.play
+
+    def interrupted(self: Chaos, case: Case, run: int = 0) -> Account:
+        if played:
+            raise KeyboardInterrupt
+        return play(self, case, run)
+
+    monkeypatch.setattr(Chaos, "play", interrupted)
+    assert exit_code("flushed", "beat-dead", "--json") == 130
+    assert [entry["case"] for entry in json.loads(capsys.readouterr().out)] == ["flushed"]
 
 
 def test_a_case_that_is_none_is_refused(played: list[tuple[str, int]]) -> None:
