@@ -48,7 +48,7 @@ BENCHMARKS = {
         about="accept to first attempt at 200 notifications a second", counts="seconds", size=20, processes=ROLES
     ),
     "isolation": Benchmark(
-        about="what one hanging channel of 100 does to the others", counts="seconds", size=30, runs=2, processes=ROLES
+        about="what one hanging channel of 100 does to the others", counts="seconds", size=30, runs=3, processes=ROLES
     ),
     "memory": Benchmark(about="a worker's memory over many deliveries", counts="deliveries", size=1_000_000),
     "sweep": Benchmark(about="an idle sweep over many finished deliveries", counts="rows", size=5_000_000),
