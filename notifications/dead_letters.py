@@ -16,6 +16,7 @@ from django.db.models import Count, Max, Min
 from channels_app.models import Channel
 from notifications.models import DeadLetter, transitions
 from notifications.models.dead_letter import DeadLetterQuerySet
+from notifications.states import State
 from notifications.wake import wake
 
 #: Letters that are decided on in one transaction.
@@ -51,7 +52,8 @@ def groups(letters: DeadLetterQuerySet, *, limit: int) -> list[Group]:
 def replay(letters: Sequence[DeadLetter], *, by: str, now: datetime) -> int:
     """Send what these letters are about once more, with all attempts. Returns how many went on their way.
 
-    What was for a channel that has been deleted stays where it is: nobody would take it.
+    What was for a channel that has been deleted stays where it is: nobody would take it. So does what its
+    producer has withdrawn.
     """
     channel_ids = Channel.objects.current().filter(pk__in={letter.channel_id for letter in letters})
     there = set(channel_ids.values_list("pk", flat=True))
@@ -61,6 +63,20 @@ def replay(letters: Sequence[DeadLetter], *, by: str, now: datetime) -> int:
         for lane in {row.lane for row in moved}:
             transaction.on_commit(lambda lane=lane: wake(lane))  # type: ignore[misc]
     return len(moved)
+
+
+def obstacle(letter: DeadLetter) -> str:
+    """Why replaying this letter changes nothing as things stand now, as a sentence; "" where it would."""
+    now = DeadLetter.objects.select_related("channel", "delivery__notification").filter(pk=letter.pk).first()
+    if now is None:
+        return "It is no longer kept."
+    reasons = {
+        "Somebody has decided on it already.": not now.is_waiting,
+        "Its delivery is no longer dead.": now.delivery.state != State.DEAD,
+        "Its channel was deleted.": now.channel.deleted_at is not None,
+        "Its notification was withdrawn.": now.delivery.notification.withdrawn_at is not None,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
 
 
 def discard(letters: Sequence[DeadLetter], *, reason: str, by: str, now: datetime) -> int:

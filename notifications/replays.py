@@ -40,7 +40,8 @@ _log = structlog.get_logger(__name__)
 _WAITS = Q(replayed_at__isnull=True, discarded_at__isnull=True)
 _DEAD = Q(delivery__state=State.DEAD)
 _CHANNEL_THERE = Q(channel__deleted_at__isnull=True)
-_REPLAYABLE = _WAITS & _DEAD & _CHANNEL_THERE
+_WANTED = Q(delivery__notification__withdrawn_at__isnull=True)
+_REPLAYABLE = _WAITS & _DEAD & _CHANNEL_THERE & _WANTED
 
 
 class NothingNamed(ValueError):
@@ -70,6 +71,7 @@ class Preview:
     decided: int
     not_dead: int
     channel_deleted: int
+    withdrawn: int
     expired: int
     newest: int
     channels: list[ChannelCount]
@@ -93,6 +95,7 @@ def preview(letters: DeadLetterQuerySet) -> Preview:
         decided=Count("pk", filter=~_WAITS),
         not_dead=Count("pk", filter=_WAITS & ~_DEAD),
         channel_deleted=Count("pk", filter=_WAITS & _DEAD & ~_CHANNEL_THERE),
+        withdrawn=Count("pk", filter=_WAITS & _DEAD & _CHANNEL_THERE & ~_WANTED),
         expired=Count("pk", filter=_REPLAYABLE & Q(delivery__expires_at__lt=Now())),
         newest=Max("pk"),
     )

@@ -173,14 +173,14 @@ class DeadLetters(ListModelMixin, RetrieveModelMixin, GenericViewSet[DeadLetter]
     @extend_schema(
         tags=_TAGS,
         summary="Replay a dead letter",
-        description="Its delivery begins again, with all its attempts. One that is no longer dead is not sent twice: "
-        "409.",
+        description="Its delivery begins again, with all its attempts. One that is no longer dead is not sent twice, "
+        "and one whose notification was withdrawn, or whose channel was deleted, is not sent at all: 409.",
         request=None,
     )
     def replay(self, request: Request, id: int) -> Response:  # noqa: A002  the name in the URL
         letter = self._undecided()
         if not dead_letters.replay([letter], by=caller_of(request).name, now=clock.now()):
-            raise conflict("Its delivery is no longer dead, or its channel was deleted.")
+            raise conflict(dead_letters.obstacle(letter) or _DECIDED)
         return Response(self.get_serializer(self.get_object()).data)
 
     @extend_schema(
@@ -218,7 +218,7 @@ class DeadLetters(ListModelMixin, RetrieveModelMixin, GenericViewSet[DeadLetter]
         rows = self._selected(selection)
         matched, replayed = rows.count(), 0
         if not selection.dry_run:
-            letters = list(rows.order_by("id")[:MAX_REPLAYED])
+            letters = list(rows.replayable().order_by("id")[:MAX_REPLAYED])
             replayed = dead_letters.replay(letters, by=caller_of(request).name, now=clock.now())
         return Response({"matched": matched, "replayed": replayed, "dry_run": selection.dry_run})
 

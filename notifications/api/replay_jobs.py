@@ -41,7 +41,7 @@ class ReplayJobSerializer(serializers.Serializer[Any]):
     total = serializers.IntegerField(help_text="Letters that fitted when it began.")
     replayed = serializers.IntegerField(help_text="How many went on their way.")
     skipped = serializers.IntegerField(
-        help_text="No longer dead, decided on by somebody else, or for a channel that was deleted."
+        help_text="No longer dead, decided on by somebody else, withdrawn, or for a channel that was deleted."
     )
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
@@ -61,6 +61,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
     to_replay = serializers.IntegerField(help_text="How many would go on their way.")
     not_dead = serializers.IntegerField(help_text="Left out: the delivery is no longer dead.")
     channel_deleted = serializers.IntegerField(help_text="Left out: the channel was deleted.")
+    withdrawn = serializers.IntegerField(help_text="Left out: its producer has withdrawn the notification.")
     expired = serializers.IntegerField(help_text="Of those to replay: past their expiry; they are sent all the same.")
     channels = ChannelCountSerializer(many=True, help_text="Where they would go.")
     groups = GroupSerializer(many=True, help_text=f"The {replays.MOST_GROUPS} most frequent causes.")
@@ -153,6 +154,7 @@ def _preview(selection: Selection) -> dict[str, Any]:
             "to_replay": looked_at.to_replay,
             "not_dead": looked_at.not_dead,
             "channel_deleted": looked_at.channel_deleted,
+            "withdrawn": looked_at.withdrawn,
             "expired": looked_at.expired,
             "channels": looked_at.channels,
             "groups": [shown(group) for group in looked_at.groups],

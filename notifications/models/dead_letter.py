@@ -23,8 +23,12 @@ class DeadLetterQuerySet(models.QuerySet["DeadLetter"]):
         return self.exclude(replayed_at__isnull=True, discarded_at__isnull=True)
 
     def replayable(self) -> DeadLetterQuerySet:
-        """Of those that wait: the delivery is still dead, and its channel still there."""
-        return self.waiting().filter(delivery__state=State.DEAD, channel__deleted_at__isnull=True)
+        """Of those that wait: the delivery is still dead, its channel still there, and nobody withdrew it."""
+        return self.waiting().filter(
+            delivery__state=State.DEAD,
+            delivery__notification__withdrawn_at__isnull=True,
+            channel__deleted_at__isnull=True,
+        )
 
     def discard(self, ids: Sequence[int], *, reason: str, by: str, now: datetime) -> int:
         """Decide that these are not sent; those already decided on are left alone."""

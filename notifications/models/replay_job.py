@@ -62,7 +62,7 @@ class ReplayJob(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.RUNNING)
     total = models.PositiveIntegerField()
     replayed = models.PositiveIntegerField(default=0)
-    #: No longer dead, decided on by somebody else, or for a channel that was deleted.
+    #: No longer dead, decided on by somebody else, withdrawn, or for a channel that was deleted.
     skipped = models.PositiveIntegerField(default=0)
     #: The last letter that is behind it, and the last one that is meant: what is buried later is not.
     cursor = models.BigIntegerField(default=0)

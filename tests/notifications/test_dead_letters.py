@@ -17,7 +17,6 @@ from project.outside import World
 from tests.notifications.replaying import F
 from tests.notifications.scene import (
     HOUR,
-    SECOND,
     a_dead_letter,
     a_delivery,
     at_once,
@@ -91,6 +90,15 @@ class TestReplay:
         assert replayed(letter) == 1
         sweep()
         assert states() == {"pending": 1}
+
+    def test_what_was_withdrawn_after_its_death_stays_dead_and_its_letter_undecided(self, channel: Channel) -> None:
+        letter, other = a_dead_letter(channel), a_dead_letter(channel)
+        withdraw(letter.delivery.notification, by="bob", now=clock.now())
+        before = row_of(letter.delivery)
+        assert replayed(letter, other) == 1
+        assert row_of(letter.delivery) == before
+        letter.refresh_from_db()
+        assert letter.is_waiting
 
     def test_nothing_is_replayed_of_nothing(self) -> None:
         assert replayed() == 0
@@ -220,7 +228,13 @@ class TestForReal:
             assert (letter.replayed_at is None) != (letter.discarded_at is None)
             assert (letter.delivery.state == "pending") == (letter.replayed_at is not None)
 
-    def test_withdrawn_after_its_death_it_is_not_replayed_unasked(self, world: World) -> None:
-        letter = a_dead_letter(channel_at(world.sink_url("regretted")), due_at=clock.now() - SECOND)
-        withdraw(letter.delivery.notification, by="bob", now=clock.now())
-        assert states() == {"dead": 1}
+    def test_replay_and_withdrawal_at_once_agree(self, world: World) -> None:
+        """Whoever comes second knows of the first: nothing that was withdrawn is on its way."""
+        letters = many_dead_letters(channel_at(world.sink_url("regretted")), 40)
+        told = [letter.delivery.notification for letter in DeadLetter.objects.select_related("delivery__notification")]
+        at_once(
+            *[lambda some=letters[n::4]: replayed(*some) for n in range(4)],
+            *[lambda some=told[n::4]: sum(withdraw(one, by="bob", now=clock.now()) for one in some) for n in range(4)],
+        )
+        assert set(states()) <= {"dead", "cancelled"}
+        assert set(Delivery.objects.filter(dead_letters__replayed_at=None).values_list("state", flat=True)) <= {"dead"}

@@ -15,6 +15,7 @@ from notifications.models import DeadLetter, Delivery, ReplayJob, Streamer
 from notifications.retirement import retire
 from notifications.selection import Narrowed, Selection
 from notifications.states import State
+from notifications.withdrawal import withdraw
 from tests.notifications.replaying import F, advanced, figures, finished, started
 from tests.notifications.scene import (
     HOUR,
@@ -158,24 +159,25 @@ class TestSelections:
 
 class TestPreview:
     def test_it_tells_what_then_happens(self, channel: Channel) -> None:
-        """Of each kind one: replayed, expired, no longer dead, decided on, for a channel that was deleted."""
-        many_dead_letters(channel, 5)
-        expired, alive, decided, *_ = DeadLetter.objects.order_by("pk")
+        """Of each kind: replayed, expired, withdrawn, no longer dead, decided on, for a channel that was deleted."""
+        many_dead_letters(channel, 6)
+        expired, alive, decided, withdrawn, *_ = DeadLetter.objects.order_by("pk")
         Delivery.objects.filter(pk=expired.delivery_id).update(expires_at=clock.now() - HOUR)
         Delivery.objects.filter(pk=alive.delivery_id).update(state="delivered")
         dead_letters.discard([decided], reason="x", by="bob", now=clock.now())
+        withdraw(withdrawn.delivery.notification, by="bob", now=clock.now())
         deleted = channel_at("https://example.org/gone", "gone")
         many_dead_letters(deleted, 2)
         retire(deleted, by="ada", now=clock.now())
         seen = replays.preview(F.of(DeadLetter.objects.all()))
-        assert (seen.count, seen.decided, seen.not_dead, seen.channel_deleted, seen.expired) == (7, 1, 1, 2, 1)
-        assert (seen.to_replay, seen.to_discard) == (3, 6)
+        assert (seen.count, seen.decided, seen.not_dead, seen.channel_deleted, seen.expired) == (8, 1, 1, 2, 1)
+        assert (seen.withdrawn, seen.to_replay, seen.to_discard) == (1, 3, 7)
         assert [(one.key, one.count) for one in seen.channels] == [("ops", 3)]
-        assert sorted(group.count for group in seen.groups) == [2, 4]
+        assert sorted(group.count for group in seen.groups) == [2, 5]
         job = finished(started(upto=seen.newest))
         assert job.replayed == seen.to_replay
-        assert job.skipped == seen.not_dead + seen.channel_deleted
-        assert states() == {"pending": 3, "delivered": 1, "dead": 3}
+        assert job.skipped == seen.not_dead + seen.channel_deleted + seen.withdrawn
+        assert states() == {"pending": 3, "delivered": 1, "dead": 4}
 
     def test_it_changes_nothing_and_asks_little(self, channel: Channel) -> None:
         many_dead_letters(channel, 1200)

@@ -191,6 +191,8 @@ def _left_out(seen: Preview) -> Iterator[str]:
         yield f"{seen.not_dead:>8,}  left out: no longer dead"
     if seen.channel_deleted:
         yield f"{seen.channel_deleted:>8,}  left out: the channel was deleted"
+    if seen.withdrawn:
+        yield f"{seen.withdrawn:>8,}  left out: withdrawn by its producer"
     if seen.expired:
         yield f"{seen.expired:>8,}  had expired, and are sent all the same"
 
@@ -216,6 +218,7 @@ def _previewed(seen: Preview) -> dict[str, Any]:
         "to_replay": seen.to_replay,
         "not_dead": seen.not_dead,
         "channel_deleted": seen.channel_deleted,
+        "withdrawn": seen.withdrawn,
         "expired": seen.expired,
         "channels": [{"channel": one.key, "count": one.count} for one in seen.channels],
         "groups": [_shown(group) for group in seen.groups],

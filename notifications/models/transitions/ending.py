@@ -10,18 +10,24 @@ from uuid import UUID
 from notifications.models import statement
 from notifications.models.transitions.guard import guard
 
-# The letters are locked first: where somebody discards one at the same moment, one of the two decides.
+# The letters are locked first: where somebody discards one at the same moment, one of the two decides. So it is
+# with the notifications and their producers, who may be withdrawing them.
 _REPLAY = f"""
 WITH letters AS (
     SELECT id, delivery_id FROM notifications_deadletter
     WHERE delivery_id = ANY(%(ids)b::int8[]) AND replayed_at IS NULL AND discarded_at IS NULL
     ORDER BY id FOR UPDATE
+), wanted AS (
+    SELECT d.id FROM letters
+    JOIN notifications_delivery d ON d.id = letters.delivery_id
+    JOIN notifications_notification n ON n.id = d.notification_id
+    WHERE n.withdrawn_at IS NULL FOR SHARE OF n
 ), moved AS (
     UPDATE notifications_delivery d
     SET state = 'pending', attempts = 0, lost_leases = 0, first_attempt_at = NULL, due_at = %(now)b,
         settled_at = NULL, expires_at = NULL, cancel_requested = false, reason_code = 'replayed',
         reason = 'Replayed by ' || %(by)b::text || '.'
-    WHERE d.id IN (SELECT delivery_id FROM letters) AND d.state IN {guard("k")}
+    WHERE d.id IN (SELECT id FROM wanted) AND d.state IN {guard("k")}
     RETURNING d.id, d.lane
 ), decided AS (
     UPDATE notifications_deadletter l SET replayed_at = %(now)b, decided_by = %(by)b::text
@@ -34,7 +40,8 @@ SELECT id, lane FROM moved
 def replay(delivery_ids: Sequence[int], *, by: str, now: datetime) -> list[Any]:
     """k: begin again with all attempts, for `by`; a person's word stands above an expiry. Rows: `id, lane`.
 
-    Only where the dead letter still waits: what was discarded stays so.
+    Only where the dead letter still waits and nobody withdrew the notification: what was discarded, or taken
+    back, stays so.
     """
     return statement.run(_REPLAY, {"ids": list(delivery_ids), "by": by, "now": now})
 

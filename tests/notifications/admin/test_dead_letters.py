@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from notifications import clock, replays
 from notifications.admin import dead_letter, selecting
-from notifications.models import DeadLetter, Delivery, ReplayJob
+from notifications.models import DeadLetter, Delivery, Notification, ReplayJob
 from notifications.states import State
 from tests.notifications.admin.evening import Evening, bury, delivery, notification
 
@@ -76,8 +76,13 @@ def test_what_cannot_be_replayed_is_left_out_with_the_reason(admin_client: Clien
     Delivery.objects.filter(pk=late.pk).update(expires_at=evening.now - timedelta(hours=1))
     decided = DeadLetter.objects.earliest("pk")
     DeadLetter.objects.discard([decided.pk], reason="old", by="operator", now=evening.now)
+    regretted = delivery(
+        notification(evening.now, 2, "stream_online", "Regretted"), evening.discord, State.DEAD, [("gone", 410, "Gone")]
+    )
+    Notification.objects.filter(pk=regretted.notification_id).update(withdrawn_at=evening.now)
     html = ask(admin_client, "replay", DeadLetter.objects.all()).content.decode()
-    assert "<strong>4</strong> of 6 chosen" in html
+    assert "<strong>4</strong> of 7 chosen" in html
+    assert "1 left out: withdrawn by its producer" in html
     assert "1 left out: somebody has decided" in html
     assert "1 left out: the delivery is not dead any more" in html
     assert "1 of those that are sent had expired" in html

@@ -11,8 +11,10 @@ from rest_framework.test import APIClient
 
 from channels_app.models import Channel
 from notifications import clock
+from notifications.api import dead_letters as wire
 from notifications.models import DeadLetter, Delivery, Streamer
 from notifications.retirement import retire
+from notifications.withdrawal import withdraw
 from tests.notifications.api.conftest import ClientFor
 from tests.notifications.api.problem import fields_of
 from tests.notifications.scene import a_dead_letter, a_notification, configured
@@ -85,9 +87,37 @@ def test_a_replay_sends_it_on_its_way_once(operator: APIClient, ops: Channel) ->
 def test_what_was_for_a_deleted_channel_is_not_replayed(operator: APIClient, ops: Channel) -> None:
     letter = a_dead_letter(ops)
     retire(ops, by="test", now=clock.now())
-    assert operator.post(f"{URL}/{letter.pk}/replay").status_code == 409
+    answer = operator.post(f"{URL}/{letter.pk}/replay")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "Its channel was deleted.")
     assert operator.post(f"{URL}/replay", {"channel": "ops"}).json()["replayed"] == 0
     assert Delivery.objects.get().state == "dead"
+
+
+def test_what_its_producer_withdrew_is_not_replayed(operator: APIClient, ops: Channel) -> None:
+    letter, other = a_dead_letter(ops), a_dead_letter(ops)
+    withdraw(letter.delivery.notification, by="test", now=clock.now())
+    answer = operator.post(f"{URL}/{letter.pk}/replay")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "Its notification was withdrawn.")
+    answer = operator.post(f"{URL}/replay", {"channel": "ops"})
+    assert answer.json() == {"matched": 2, "replayed": 1, "dry_run": False}
+    other.refresh_from_db()
+    assert not other.is_waiting
+
+
+def test_what_cannot_be_replayed_does_not_stand_in_the_way_of_what_can(
+    operator: APIClient, ops: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "MAX_REPLAYED", 1)
+    letter, _ = a_dead_letter(ops), a_dead_letter(ops)
+    withdraw(letter.delivery.notification, by="test", now=clock.now())
+    assert operator.post(f"{URL}/replay", {"channel": "ops"}).json()["replayed"] == 1
+
+
+def test_what_is_no_longer_dead_is_not_replayed(operator: APIClient, ops: Channel) -> None:
+    letter = a_dead_letter(ops)
+    Delivery.objects.update(state="delivered")
+    answer = operator.post(f"{URL}/{letter.pk}/replay")
+    assert (answer.status_code, answer.json()["detail"]) == (409, "Its delivery is no longer dead.")
 
 
 def test_discarding_needs_a_reason(operator: APIClient, ops: Channel) -> None:

@@ -11,6 +11,7 @@ from channels_app.models import Channel
 from notifications import clock
 from notifications.models import DeadLetter, ReplayJob, Streamer
 from notifications.retirement import retire
+from notifications.withdrawal import withdraw
 from tests.notifications.api.conftest import ClientFor
 from tests.notifications.api.problem import fields_of
 from tests.notifications.scene import HOUR, configured, many_dead_letters, states, sweep
@@ -48,17 +49,20 @@ def test_a_dry_run_tells_what_then_happens(operator: APIClient, ops: Channel) ->
     gone = configured("webhook", {"url": "https://b.example"}, key="gone")
     many_dead_letters(gone, 2)
     retire(gone, by="test", now=clock.now())
+    regretted = DeadLetter.objects.select_related("delivery__notification").filter(channel=ops).earliest("pk")
+    withdraw(regretted.delivery.notification, by="test", now=clock.now())
     answer = operator.post(URL, {"fingerprint": "f", "dry_run": True})
     assert answer.status_code == 200
     seen = answer.json()
-    assert (seen["dry_run"], seen["matched"], seen["to_replay"], seen["channel_deleted"]) == (True, 14, 12, 2)
-    assert seen["channels"] == [{"channel": "ops", "count": 12}]
+    assert (seen["dry_run"], seen["matched"], seen["to_replay"], seen["channel_deleted"]) == (True, 14, 11, 2)
+    assert seen["withdrawn"] == 1
+    assert seen["channels"] == [{"channel": "ops", "count": 11}]
     assert [(group["channel"], group["count"]) for group in seen["groups"]] == [("ops", 12), ("gone", 2)]
     assert seen["sample"][0]["channel"] == "gone"
     assert (ReplayJob.objects.count(), DeadLetter.objects.decided().count()) == (0, 0)
     operator.post(URL, {"fingerprint": "f", "pace_per_s": None})
     sweep()
-    assert states() == {"pending": 12, "dead": 2}
+    assert states() == {"pending": 11, "dead": 3}
 
 
 def test_a_job_is_cancelled_once(operator: APIClient, ops: Channel) -> None:

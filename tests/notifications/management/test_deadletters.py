@@ -13,6 +13,7 @@ from channels_app.models import Channel
 from notifications import clock
 from notifications.models import DeadLetter, ReplayJob
 from notifications.retirement import retire
+from notifications.withdrawal import withdraw
 from tests.notifications.scene import HOUR, channel_at, many_dead_letters, states, sweep
 
 pytestmark = pytest.mark.django_db
@@ -49,10 +50,13 @@ def test_a_dry_run_tells_and_changes_nothing(ops: Channel) -> None:
     gone = channel_at("https://example.org", "gone")
     many_dead_letters(gone, 3)
     retire(gone, by="ada", now=clock.now())
+    regretted = DeadLetter.objects.select_related("delivery__notification").filter(fingerprint="f").earliest("pk")
+    withdraw(regretted.delivery.notification, by="ada", now=clock.now())
     said = run("replay", "--fingerprint", "f", "--dry-run")
-    assert "30 of 33 would be sent once more" in said
+    assert "29 of 33 would be sent once more" in said
+    assert "1  left out: withdrawn by its producer" in said
     assert "3  left out: the channel was deleted" in said
-    assert answer("replay", "--fingerprint", "f", "--dry-run")["to_replay"] == 30
+    assert answer("replay", "--fingerprint", "f", "--dry-run")["to_replay"] == 29
     assert answer("discard", "--fingerprint", "f", "--reason", "x", "--dry-run") == {
         "matched": 33,
         "discarded": 0,
