@@ -46,12 +46,19 @@ class Carrier(ABC):
 
 def log_bug(event: str, held: Held, error: Exception) -> None:
     """A transport raised what it must not. Its words may repeat the channel's secrets: they are blotted out."""
-    config = held.channel.config
     _log.error(
         event,
-        kind=held.channel.transport.kind,
+        kind=held.channel.row.kind,
         delivery=getattr(held.row, "id", None),
-        error=redacted(f"{type(error).__name__}: {error}", config),
+        error=_shown(held, error),
         # The way to the error without its text: lines of code hold no secrets.
         trace="".join(traceback.format_tb(error.__traceback__)),
     )
+
+
+def _shown(held: Held, error: Exception) -> str:
+    name = type(error).__name__
+    try:
+        return redacted(f"{name}: {error}", held.channel.config)
+    except Exception:  # noqa: BLE001  Whatever keeps the settings shut; nobody knows what to blot out then.
+        return name

@@ -72,8 +72,8 @@ def send_one(held: Held, now: datetime, rules: http.Rules) -> Verdict:
 
 def build(held: Held, now: datetime) -> Request | Verdict:
     """The request, or the verdict on a message that cannot be told on this channel."""
-    transport: HttpTransport[Any] = held.channel.transport  # type: ignore[assignment]
     try:
+        transport: HttpTransport[Any] = held.channel.transport  # type: ignore[assignment]
         return transport.build(held.message, held.channel.config, now=now)
     except CannotBuild as error:
         return without_secrets(Verdict(Outcome.PERMANENT, 0, str(error)), held.channel.config)
@@ -84,10 +84,10 @@ def build(held: Held, now: datetime) -> Request | Verdict:
 
 def interpret(held: Held, end: http.Ended, now: datetime) -> Verdict:
     """What the end of an exchange means, in the transport's reading."""
-    transport: HttpTransport[Any] = held.channel.transport  # type: ignore[assignment]
     if not isinstance(end, Response):
         return verdict_of(end)
     try:
+        transport: HttpTransport[Any] = held.channel.transport  # type: ignore[assignment]
         # A far end may repeat what it was sent.
         return without_secrets(transport.interpret(end, now=now), held.channel.config)
     except Exception as error:  # noqa: BLE001  The far end can answer anything; who trips over it must not stop the pump.
