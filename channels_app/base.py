@@ -159,8 +159,13 @@ class BlockingTransport(Transport[C]):
     lane: ClassVar[str] = "blocking"
 
     @abstractmethod
-    def send(self, messages: Sequence[Message], config: C, *, now: datetime) -> Sequence[Verdict]:
-        """Tell all `messages` over one connection; one verdict for each, in order. Must not raise."""
+    def send(self, messages: Sequence[Message], config: C, *, now: datetime, deadline: float) -> Sequence[Verdict]:
+        """Tell all `messages` over one connection; one verdict for each, in order. Must not raise.
+
+        Returns by `deadline` (a time of `time.monotonic`), whatever the far end does: no message is begun
+        and no connection is kept after it. Verdicts of messages that were not begun in time are
+        `rate_limited`: they wait, and no attempt is counted.
+        """
 
 
 def interpret_http(response: Response, *, now: datetime) -> Verdict:

@@ -8,14 +8,21 @@
 So a login that the server refuses is transient, although its reply is a 5xx: the channel's breaker
 holds the mails until somebody corrects the settings, and none of them dies of it. As with HTTP, an
 address that the operator has not opened is permanent.
+
+Everything ends by one deadline, a time of `time.monotonic`. A limit for each reply would not do: a
+mail takes about five of them, and a server that sends a byte now and then never runs into one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import smtplib
 import socket
 import ssl
+import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
 from django.conf import settings
@@ -26,11 +33,13 @@ from channels_app.addresses import default_networks
 from channels_app.no_answer import Reason
 from channels_app.outcomes import Outcome, Verdict
 
-#: For each reply of the server. A mail takes about five.
-REPLY_TIMEOUT_S = 10.0
+#: For the polite end of a connection, while the verdicts of its mails wait.
+FAREWELL_S = 1.0
 
 OK = 250
 _END_OF_MAIL = b"\r\n.\r\n"
+#: Sent at once, by TLS as one record: so the time that is left is looked at before each.
+_CHUNK_BYTES = 16384
 
 
 class AddressBlocked(OSError):
@@ -38,21 +47,55 @@ class AddressBlocked(OSError):
 
 
 class Session(smtplib.SMTP):
-    """A connection that opens only where it may, and knows how far the present mail came."""
+    """A connection that opens only where it may, ends by its deadline, and knows how far the present mail came."""
 
+    deadline: float
     #: Whether a whole mail was sent that the server has not answered.
     is_in_doubt = False
     #: The recipients that the server refused while it took the mail for others: address → (code, text).
     refused: dict[str, tuple[int, bytes]] = {}
 
+    def __init__(self, *args: Any, deadline: float, **more: Any) -> None:
+        self.deadline = deadline
+        super().__init__(*args, **more)
+
     @property
     def is_open(self) -> bool:
         return self.sock is not None
 
+    @property
+    def left_s(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def in_time(self) -> socket.socket:
+        """The socket, which waits no longer than there is time. Raises `TimeoutError` when there is none."""
+        if self.sock is None:
+            raise ConnectionError("The connection is closed")
+        self.sock.settimeout(_positive(self.left_s))
+        return self.sock
+
     def send(self, s: Any) -> None:
         self.is_in_doubt = False
-        super().send(s)
+        data = s.encode(self.command_encoding) if isinstance(s, str) else s
+        for start in range(0, len(data), _CHUNK_BYTES):
+            self._send_in_time(data[start : start + _CHUNK_BYTES])
         self.is_in_doubt = isinstance(s, bytes) and s.endswith(_END_OF_MAIL)
+
+    def _send_in_time(self, chunk: bytes) -> None:
+        try:
+            self.in_time()
+        except OSError as error:
+            self.close()
+            raise smtplib.SMTPServerDisconnected("There is no time left") from error
+        super().send(chunk)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:
+            self.file = io.BufferedReader(_Replies(self))
+        reply = super().getreply()
+        if self.sock is not None:  # What follows may be a handshake, which has no seam of its own.
+            self.sock.settimeout(max(self.left_s, 0.001))
+        return reply
 
     def sendmail(self, *args: Any, **more: Any) -> dict[str, tuple[int, bytes]]:
         self.refused = {}
@@ -68,27 +111,48 @@ class Session(smtplib.SMTP):
         allowed = [address for address in addresses if networks.permits(address)]
         if not allowed:
             raise AddressBlocked
-        connected = _connect(allowed, port)
-        connected.settimeout(timeout)
+        connected = _connect(allowed, port, self.deadline)
+        connected.settimeout(max(self.left_s, 0.001))
         return connected
 
 
 class TlsSession(smtplib.SMTP_SSL, Session):
     """The same with TLS from the first byte; smtplib's class wraps what `Session` connects."""
 
+    def __init__(self, *args: Any, deadline: float, **more: Any) -> None:
+        self.deadline = deadline  # smtplib's class passes by `Session` on its way to its own base.
+        super().__init__(*args, **more)
+
+
+class _Replies(io.RawIOBase):
+    """What the server says, read as long as there is time: however few bytes come at once."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._session.in_time().recv_into(buffer)
+
 
 class MailServer(EmailBackend):
-    """One server, one connection at a time, opened when the first mail needs it. Closes as a context manager."""
+    """One server, one connection at a time, opened when the first mail needs it. Closes as a context manager.
+
+    What is not done by `deadline` (of `time.monotonic`) is broken off.
+    """
 
     connection: Session | None
 
-    def __init__(self, **more: Any) -> None:
-        super().__init__(timeout=REPLY_TIMEOUT_S, **more)
+    def __init__(self, *, deadline: float, **more: Any) -> None:
+        super().__init__(**more)
+        self._deadline = deadline
         self._unreachable: Verdict | None = None
 
     @property
-    def connection_class(self) -> type[Session]:
-        return TlsSession if self.use_ssl else Session
+    def connection_class(self) -> Callable[..., Session]:  # type: ignore[override]  # Django only calls it.
+        return partial(TlsSession if self.use_ssl else Session, deadline=self._deadline)
 
     def deliver(self, mail: EmailMessage) -> Verdict:
         """Hand over one mail. Raises only what building it raises: `ValueError`."""
@@ -124,6 +188,8 @@ class MailServer(EmailBackend):
 
     def close(self) -> None:
         """End the connection politely where that is possible; never raises."""
+        if self.connection is not None:
+            self.connection.deadline = min(self._deadline, time.monotonic() + FAREWELL_S)
         with contextlib.suppress(OSError):
             super().close()
 
@@ -135,12 +201,24 @@ class MailServer(EmailBackend):
         self.close()
 
 
-def _connect(addresses: list[str], port: int) -> socket.socket:
+def _connect(addresses: list[str], port: int, deadline: float) -> socket.socket:
     """A connection to the first of `addresses` that takes one."""
     for address in addresses[:-1]:
         with contextlib.suppress(OSError):
-            return socket.create_connection((address, port), settings.BELFRY_HTTP_CONNECT_TIMEOUT_S)
-    return socket.create_connection((addresses[-1], port), settings.BELFRY_HTTP_CONNECT_TIMEOUT_S)
+            return _connect_to(address, port, deadline)
+    return _connect_to(addresses[-1], port, deadline)
+
+
+def _connect_to(address: str, port: int, deadline: float) -> socket.socket:
+    left_s = _positive(deadline - time.monotonic())
+    return socket.create_connection((address, port), min(left_s, settings.BELFRY_HTTP_CONNECT_TIMEOUT_S))
+
+
+def _positive(left_s: float) -> float:
+    """`left_s`, where anything is left. Raises `TimeoutError`."""
+    if left_s <= 0:
+        raise TimeoutError
+    return left_s
 
 
 def _unreachable(error: OSError) -> Verdict:

@@ -59,7 +59,7 @@ def attempt(held: Held, clock: Callable[[], datetime]) -> Tried:
     """Talk to the far end, once."""
     started_at, started = clock(), time.monotonic()
     if isinstance(held.channel.transport, BlockingTransport):
-        verdict = send_blocking([held], started_at)[0]
+        verdict = send_blocking([held], started_at, deadline=started + held.channel.timeout_s)[0]
     else:
         verdict = send_one(held, started_at, http.default_rules())
     return Tried(held, verdict, started_at, int((time.monotonic() - started) * 1000))

@@ -30,8 +30,9 @@ SUBJECT_CHARS = 200
 EVENT_TYPE_CHARS = 100
 MAX_FACTS = 12
 
-#: After this time no further mail of a batch is begun: a batch that is given up on while it is still
-#: being sent would be sent twice.
+#: No further mail of a batch is begun after this share of its time, so that the last one has some left …
+BEGUN_WITHIN = 0.8
+#: … nor after so many seconds, however patient the channel is: deliveries are not ours for long without a sign of life.
 PATIENCE_S = 12.0
 
 #: Word of priority → X-Priority, Importance, and the colour of the rule above the title.
@@ -42,7 +43,7 @@ _URGENCY = {
     "critical": ("1", "high", "#e74c3c"),
 }
 
-_SLOW = Verdict(Outcome.RATE_LIMITED, 0, "The mail server is slow. This mail was not begun.", retry_after_s=1.0)
+_SLOW = Verdict(Outcome.RATE_LIMITED, 0, "The mail server is slow. This mail was not begun in time.", retry_after_s=1.0)
 
 
 class EmailConfig(Config, kw_only=True):
@@ -96,18 +97,22 @@ class Email(BlockingTransport[EmailConfig]):
     Config = EmailConfig
     addresses_recipients = True
 
-    def send(self, messages: Sequence[Message], config: EmailConfig, *, now: datetime) -> list[Verdict]:
+    def send(
+        self, messages: Sequence[Message], config: EmailConfig, *, now: datetime, deadline: float
+    ) -> list[Verdict]:
         started = time.monotonic()
+        begin_until = started + min(PATIENCE_S, (deadline - started) * BEGUN_WITHIN)
         verdicts: list[Verdict] = []
-        with _server(config) as server:
+        with _server(config, deadline) as server:
             for message in messages:
-                is_late = time.monotonic() - started > PATIENCE_S
+                is_late = time.monotonic() > begin_until
                 verdicts.append(_SLOW if is_late else _tell(message, config, server))
         return [without_secrets(verdict, config) for verdict in verdicts]
 
 
-def _server(config: EmailConfig) -> MailServer:
+def _server(config: EmailConfig, deadline: float) -> MailServer:
     return MailServer(
+        deadline=deadline,
         host=config.host,
         port=config.port,
         username=config.username,

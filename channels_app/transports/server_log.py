@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, TextIO
@@ -22,6 +23,8 @@ TITLE_CHARS = 500
 BODY_CHARS = 2000
 #: Data that are longer than this, as JSON, are left out: cut JSON could not be read.
 DATA_CHARS = 4000
+
+_LATE = Verdict(Outcome.RATE_LIMITED, 0, "The log is slow. This line was not begun in time.", retry_after_s=1.0)
 
 _LEVELS = {"low": logging.INFO, "normal": logging.INFO, "high": logging.WARNING, "critical": logging.ERROR}
 
@@ -38,8 +41,10 @@ class ServerLog(BlockingTransport[ServerLogConfig]):
     label = "Server log"
     Config = ServerLogConfig
 
-    def send(self, messages: Sequence[Message], config: ServerLogConfig, *, now: datetime) -> list[Verdict]:
-        return [_write(message, config) for message in messages]
+    def send(
+        self, messages: Sequence[Message], config: ServerLogConfig, *, now: datetime, deadline: float
+    ) -> list[Verdict]:
+        return [_LATE if time.monotonic() > deadline else _write(message, config) for message in messages]
 
 
 def _write(message: Message, config: ServerLogConfig) -> Verdict:

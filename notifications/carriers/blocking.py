@@ -7,7 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from channels_app.base import BlockingTransport
@@ -20,6 +20,8 @@ from notifications.held import Held, Tried
 CALLS, CALLS_OF_CHANNEL = 8, 2
 #: Deliveries of one channel that share a call (and so a connection).
 BATCH = 20
+#: A call is abandoned when it is so late, as a share of its time.
+GRACE = 0.25
 
 _ABANDONED = Verdict(Outcome.UNKNOWN, 0, "It took too long and was abandoned.")
 
@@ -30,14 +32,17 @@ class _Call:
 
     held: Sequence[Held]
     began_at: datetime
+    #: Both by the monotonic clock.
     began: float
+    deadline: float
 
     @property
     def channel_id(self) -> int:
         return self.held[0].channel.id
 
     def is_overdue(self, elapsed: float) -> bool:
-        return elapsed - self.began > self.held[0].channel.timeout_s * (1 + len(self.held) / 4)
+        """Whether the library ignores its deadline. One that keeps it has time to say what came of each message."""
+        return elapsed > self.deadline + (self.deadline - self.began) * GRACE
 
 
 @dataclass(slots=True)
@@ -52,8 +57,9 @@ class _Ended:
 class BlockingCarrier(Carrier):
     """Drives `BlockingTransport.send` on threads.
 
-    Each call has a thread of its own: one that is abandoned may hang for ever, takes nobody's place, and
-    does not keep the process alive.
+    Each call has a thread of its own, and as long as one try may take on its channel: by then its transport
+    has broken off what is not done. One that does not is abandoned: it takes nobody's place, and does not
+    keep the process alive.
     """
 
     capacity = CALLS * BATCH
@@ -70,7 +76,7 @@ class BlockingCarrier(Carrier):
         calls_of = Counter(call.channel_id for call in self._running)
         for channel_id, group in by_channel.items():
             while group and len(self._running) < CALLS and calls_of[channel_id] < CALLS_OF_CHANNEL:
-                self._call([group.popleft() for _ in range(min(BATCH, len(group)))], now)
+                self._call(_batch(group, now), now)
                 calls_of[channel_id] += 1
         return [one for group in by_channel.values() for one in group]
 
@@ -94,12 +100,13 @@ class BlockingCarrier(Carrier):
         """Nothing to let go of: the threads end with their calls, or with the process."""
 
     def _call(self, held: Sequence[Held], now: datetime) -> None:
-        call = _Call(held, now, time.monotonic())
+        began = time.monotonic()
+        call = _Call(held, now, began, began + held[0].channel.timeout_s)
         self._running.add(call)
         threading.Thread(target=self._send, args=(call,), name="belfry-blocking", daemon=True).start()
 
     def _send(self, call: _Call) -> None:
-        verdicts = send_blocking(call.held, call.began_at)
+        verdicts = send_blocking(call.held, call.began_at, deadline=call.deadline)
         with self._ended.lock:
             self._ended.calls.append((call, verdicts))
             self._ended.lock.notify()
@@ -113,13 +120,29 @@ class BlockingCarrier(Carrier):
         return [Tried(one, verdict, call.began_at, duration_ms) for one, verdict in pairs]
 
 
-def send_blocking(held: Sequence[Held], now: datetime) -> list[Verdict]:
-    """Send deliveries of one channel through its blocking transport: one verdict each, whatever happens."""
-    transport: BlockingTransport[Any] = held[0].channel.transport  # type: ignore[assignment]
-    messages = [one.message for one in held]
+def _batch(group: deque[Held], now: datetime) -> list[Held]:
+    """Take what shares a call. Only its first is sure to begin now: what may expire meanwhile waits for its own."""
+    batch = [group.popleft()]
+    while group and len(batch) < BATCH and not _may_expire(group[0], now):
+        batch.append(group.popleft())
+    return batch
+
+
+def _may_expire(held: Held, now: datetime) -> bool:
+    expires_at: datetime | None = held.row.expires_at
+    return expires_at is not None and expires_at <= now + timedelta(seconds=held.channel.timeout_s)
+
+
+def send_blocking(held: Sequence[Held], now: datetime, *, deadline: float) -> list[Verdict]:
+    """Send deliveries of one channel through its blocking transport: one verdict each, whatever happens.
+
+    `deadline` is a time of the monotonic clock, by which the transport is to return.
+    """
+    channel, messages = held[0].channel, [one.message for one in held]
     try:
-        config = held[0].channel.config
-        verdicts = [without_secrets(verdict, config) for verdict in transport.send(messages, config, now=now)]
+        transport: BlockingTransport[Any] = channel.transport  # type: ignore[assignment]
+        told = transport.send(messages, channel.config, now=now, deadline=deadline)
+        verdicts = [without_secrets(verdict, channel.config) for verdict in told]
         if len(verdicts) == len(held):
             return verdicts
         detail = f"The transport gave {len(verdicts)} verdicts for {len(held)} messages."

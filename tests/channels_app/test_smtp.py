@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,9 +24,12 @@ from pytest_django import Settings
 from channels_app import smtp
 from channels_app.outcomes import Outcome, Verdict
 from channels_app.smtp import MailServer
-from tests.channels_app.far_end import Visit, far_end, silent
+from tests.channels_app.far_end import Behaviour, Visit, far_end, silent
 
 PASSWORD = "canary-of-the-login"
+
+#: The time of a delivery where a test lets it run out.
+WITHIN_S = 0.8
 
 
 @pytest.fixture(autouse=True)
@@ -37,9 +42,12 @@ def mail(number: int = 0) -> EmailMessage:
     return EmailMessage("A title", "A body", "bell@example.org", ["crew@example.org"], headers=headers)
 
 
-def deliver(port: int, *mails: EmailMessage, host: str = "127.0.0.1", **more: Any) -> list[Verdict]:
+def deliver(
+    port: int, *mails: EmailMessage, host: str = "127.0.0.1", within_s: float = 10.0, **more: Any
+) -> list[Verdict]:
     usual = {"username": "", "password": "", "use_tls": False, "use_ssl": False}
-    with MailServer(host=host, port=port, **{**usual, **more}) as server:
+    deadline = time.monotonic() + within_s
+    with MailServer(host=host, port=port, deadline=deadline, **{**usual, **more}) as server:
         return [server.deliver(one) for one in mails or [mail()]]
 
 
@@ -109,7 +117,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-LOGIN = {"host": "localhost", "username": "bell", "password": PASSWORD}
+LOGIN: dict[str, Any] = {"host": "localhost", "username": "bell", "password": PASSWORD}
 
 
 @pytest.mark.usefixtures("trusted")
@@ -200,11 +208,101 @@ def test_a_server_that_is_not_reached_is_asked_once_for_a_batch() -> None:
     assert verdicts[0].detail == "The mail server takes no mail from here: not today"
 
 
-def test_silence_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(smtp, "REPLY_TIMEOUT_S", 0.2)
-    with far_end(silent) as server:
+# --- The deadline.
+
+TOO_LATE = Verdict(Outcome.TRANSIENT, 0, "No answer came in time.")
+
+
+@contextlib.contextmanager
+def ends_in_time(within_s: float = WITHIN_S) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < within_s + 0.6
+
+
+def drips(drop: bytes, first: bytes = b"") -> Behaviour:
+    """Say something all the time, and never what would end it."""
+
+    def behave(visit: Visit) -> None:
+        visit.answer(first)
+        while True:
+            visit.answer(drop)
+            time.sleep(0.02)
+
+    return behave
+
+
+@pytest.mark.parametrize("behaviour", [silent, drips(b"2"), drips(b"220-and\r\n"), drips(b"2", first=b"220 here\r\n")])
+def test_a_server_that_never_comes_to_an_end_is_left(behaviour: Behaviour) -> None:
+    with far_end(behaviour) as server, ends_in_time():
+        assert deliver(server.port, within_s=WITHIN_S) == [TOO_LATE]
+
+
+def test_a_server_that_is_slow_with_each_reply_gets_no_more_time_than_one_that_is_silent() -> None:
+    def slowly(line: bytes) -> None:
+        time.sleep(0.3)
+
+    with far_end(server_that(slowly)) as server, ends_in_time():
+        assert deliver(server.port, mail(1), mail(2), within_s=WITHIN_S) == [TOO_LATE, TOO_LATE]
+        assert len(server.visits) == 1
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("behaviour", [silent, drips(b"\x16")])
+@pytest.mark.parametrize("security", ["use_ssl", "use_tls"])
+def test_a_handshake_that_does_not_end_is_left(behaviour: Behaviour, security: str) -> None:
+    def serve(visit: Visit) -> None:
+        if security == "use_tls":
+            visit.answer(b"220 here\r\n")
+            visit.connection.recv(1000)
+            visit.answer(b"250-here\r\n250 STARTTLS\r\n")
+            visit.connection.recv(1000)
+            time.sleep(WITHIN_S * 0.7)
+            visit.answer(b"220 go on\r\n")
+        behaviour(visit)
+
+    with far_end(serve) as server, ends_in_time():
+        [verdict] = deliver(server.port, host="localhost", within_s=WITHIN_S, **{security: True})
+    assert verdict.outcome is Outcome.TRANSIENT
+
+
+@pytest.mark.usefixtures("trusted")
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_server_that_hardly_reads_is_left(certificate: tuple[Path, ssl.SSLContext], *, encrypted: bool) -> None:
+    def sips(visit: Visit) -> None:
+        reader = visit.connection.makefile("rb", buffering=0)
+        visit.answer(b"220 here\r\n")
+        for answer in (b"250 a", b"250 b", b"250 c", b"354 go on"):
+            reader.readline()
+            visit.answer(answer + b"\r\n")
+        while reader.read(4096):
+            time.sleep(0.02)
+
+    long = EmailMessage("t", "word " * 4_000_000, "bell@example.org", ["crew@example.org"])
+    long.message()
+    with far_end(sips, tls=certificate[1] if encrypted else None) as server, ends_in_time(3.0):
+        [verdict] = deliver(server.port, long, host="localhost", within_s=3.0, use_ssl=encrypted)
+    assert verdict == TOO_LATE
+
+
+def test_no_answer_in_time_to_a_whole_mail_is_unknown() -> None:
+    def stops(line: bytes) -> None:
+        time.sleep(2 if line == b"." else 0)
+
+    with far_end(server_that(stops)) as server, ends_in_time():
+        [verdict] = deliver(server.port, within_s=WITHIN_S)
+    assert verdict.outcome is Outcome.UNKNOWN
+
+
+def test_a_server_that_takes_no_leave_does_not_keep_the_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtp, "FAREWELL_S", 0.2)
+
+    def stays(line: bytes) -> None:
+        time.sleep(3 if line.startswith(b"quit") else 0)
+
+    with far_end(server_that(stays)) as server, ends_in_time(0.2):
         [verdict] = deliver(server.port)
-    assert verdict == Verdict(Outcome.TRANSIENT, 0, "No answer came in time.")
+    assert verdict.outcome is Outcome.OK
 
 
 def test_what_is_no_mail_server_is_transient() -> None:

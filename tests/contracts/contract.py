@@ -6,6 +6,7 @@ import ast
 import inspect
 import json
 import re
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from email.utils import format_datetime
@@ -21,6 +22,7 @@ from channels_app import configuration
 from channels_app.base import BlockingTransport, CannotBuild, HttpTransport, Message, Request, Response, secret_fields
 from channels_app.outcomes import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S, Outcome, Verdict
 from channels_app.registry import AnyTransport
+from tests.channels_app.far_end import Visit, far_end, silent
 from tests.contracts import samples
 from tests.contracts.samples import HOSTILE, NOW, config_of, message, secret_texts
 
@@ -259,7 +261,7 @@ def check_shown(verdict: Verdict) -> None:
 
 def each_message_gets_a_verdict_whatever_it_holds(transport: BlockingTransport[Any]) -> None:
     config = config_of(transport)
-    verdicts = transport.send(list(HOSTILE.values()), config, now=NOW)
+    verdicts = _told(transport, list(HOSTILE.values()), config)
     assert len(verdicts) == len(HOSTILE)
     for verdict in verdicts:
         check_shown(verdict)
@@ -267,14 +269,49 @@ def each_message_gets_a_verdict_whatever_it_holds(transport: BlockingTransport[A
 
 
 def nothing_to_send_gives_no_verdicts(transport: BlockingTransport[Any]) -> None:
-    assert list(transport.send([], config_of(transport), now=NOW)) == []
+    assert _told(transport, [], config_of(transport)) == []
 
 
 def a_server_that_is_not_there_may_come_back(transport: BlockingTransport[Any]) -> None:
     if "host" not in samples.settings_of(transport):
         return  # It speaks to no server.
-    [verdict] = transport.send([message()], config_of(transport), now=NOW)
+    [verdict] = _told(transport, [message()], config_of(transport))
     assert verdict.outcome is Outcome.TRANSIENT
+
+
+def it_returns_by_its_deadline_whatever_a_server_does(transport: BlockingTransport[Any]) -> None:
+    if "host" not in samples.settings_of(transport):
+        return
+    for behaviour in (silent, _drips):
+        with far_end(behaviour) as server:
+            config = configuration.check(transport.kind, {**samples.settings_of(transport), "port": server.port})
+            began = time.monotonic()
+            verdicts = _told(transport, [message()] * 5, config, within_s=0.6)
+            assert time.monotonic() - began < 1.2
+            assert server.visits
+        assert {verdict.outcome for verdict in verdicts} <= _NOT_ARRIVED
+        assert len(verdicts) == 5
+
+
+def nothing_is_begun_after_its_deadline(transport: BlockingTransport[Any]) -> None:
+    verdicts = _told(transport, [message()] * 2, config_of(transport), within_s=-1.0)
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.RATE_LIMITED] * 2
+
+
+def _told(
+    transport: BlockingTransport[Any], messages: list[Message], config: Any, *, within_s: float = 10.0
+) -> list[Verdict]:
+    return list(transport.send(messages, config, now=NOW, deadline=time.monotonic() + within_s))
+
+
+def _drips(visit: Visit) -> None:
+    """A server that says something all the time, and never comes to an end."""
+    while True:
+        visit.answer(b"2")
+        time.sleep(0.02)
+
+
+_NOT_ARRIVED = {Outcome.TRANSIENT, Outcome.UNKNOWN, Outcome.RATE_LIMITED}
 
 
 _EVERY: list[Clause] = [
@@ -306,6 +343,8 @@ _OF_BLOCKING: list[Clause] = [
     each_message_gets_a_verdict_whatever_it_holds,
     nothing_to_send_gives_no_verdicts,
     a_server_that_is_not_there_may_come_back,
+    it_returns_by_its_deadline_whatever_a_server_does,
+    nothing_is_begun_after_its_deadline,
 ]
 
 

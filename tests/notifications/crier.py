@@ -33,7 +33,9 @@ class Crier(BlockingTransport[CrierConfig]):
     at_the_same_time: ClassVar[dict[str, int]] = {}
     most_at_the_same_time: ClassVar[dict[str, int]] = {}
 
-    def send(self, messages: Sequence[Message], config: CrierConfig, *, now: datetime) -> Sequence[Verdict]:
+    def send(
+        self, messages: Sequence[Message], config: CrierConfig, *, now: datetime, deadline: float
+    ) -> Sequence[Verdict]:
         self._count(config.place, 1)
         try:
             return self._cry(messages, config)

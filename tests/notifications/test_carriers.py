@@ -91,6 +91,14 @@ class TestWhatBlocks:
         assert states() == {"delivered": len(crier.cried), "cancelled": 24 - len(crier.cried)}
         assert 8 <= len(crier.cried) <= 16
 
+    def test_what_expires_soon_does_not_wait_within_a_call(self, crier: type[Crier]) -> None:
+        """A library tells the messages of a call one after the other, and knows nothing of expiry."""
+        many_deliveries([square("hasty", takes_s=0.4)], 10, lane=LANE, expires_at=clock.now() + timedelta(seconds=0.7))
+        drain(LANE)
+        sweep()
+        assert 2 <= len(crier.cried) <= 4
+        assert states() == {"delivered": len(crier.cried), "cancelled": 10 - len(crier.cried)}
+
     def test_a_call_that_was_abandoned_is_unknown_and_tried_again(self, crier: type[Crier]) -> None:
         channel = square("slow", takes_s=0.8, fields={"timeout_s": 0.1})
         delivery = a_delivery(channel, lane=LANE)

@@ -240,12 +240,21 @@ def test_what_an_address_is() -> None:
         assert not is_address(bad), bad
 
 
+@pytest.mark.parametrize(("limit", "value"), [("BEGUN_WITHIN", 0.02), ("PATIENCE_S", 0.2)])
 def test_what_a_slow_server_does_not_get_in_time_waits_and_is_not_a_failure(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
 ) -> None:
-    monkeypatch.setattr("channels_app.transports.email.PATIENCE_S", 0.2)
+    monkeypatch.setattr(f"channels_app.transports.email.{limit}", value)
     world.behave("mail", "delay_ms=250")
-    verdicts = tell("email", settings_for(world, "slow@example.org"), *numbered(3))
+    to = f"slow-{limit.lower()}@example.org"
+    verdicts = tell("email", settings_for(world, to), *numbered(3))
     world.behave("mail", "sink")
     assert [verdict.outcome for verdict in verdicts] == [Outcome.OK, Outcome.RATE_LIMITED, Outcome.RATE_LIMITED]
-    assert len(world.seen("mail/slow@example.org")) == 1
+    assert len(world.seen(f"mail/{to}")) == 1
+
+
+def test_nothing_is_begun_when_the_time_is_over_already(world: World) -> None:
+    """As after a freeze: somebody else may have it by now."""
+    verdicts = tell("email", settings_for(world, "frozen@example.org"), *numbered(2), within_s=-1.0)
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.RATE_LIMITED] * 2
+    assert world.seen("mail/frozen@example.org") == []
