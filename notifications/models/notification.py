@@ -36,25 +36,6 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
             )
         )
 
-    def forget(self, *, before: datetime, undecided_before: datetime, limit: int) -> tuple[int, int]:
-        """Delete up to `limit` accepted before then, with all that hangs on them, unless something is open.
-
-        A dead letter on which nobody has decided is open, if it was buried at `undecided_before` or later.
-        Returns how many went, and how many dead letters among them nobody had decided on.
-        """
-        undecided = Q(deliveries__state__in=[*OPEN]) | Q(
-            deliveries__dead_letters__buried_at__gte=undecided_before,
-            deliveries__dead_letters__replayed_at__isnull=True,
-            deliveries__dead_letters__discarded_at__isnull=True,
-        )
-        kept = self.filter(undecided, accepted_at__lt=before).values("pk")
-        old = self.filter(accepted_at__lt=before, routed_at__isnull=False).exclude(pk__in=kept).order_by("pk")
-        ids = list(old.values_list("pk", flat=True)[:limit])
-        letters = apps.get_model("notifications", "DeadLetter").objects
-        lapsed = letters.waiting().filter(delivery__notification__in=ids).count() if ids else 0
-        self.filter(pk__in=ids).delete()
-        return len(ids), lapsed
-
 
 class Notification(models.Model):
     """What a producer told us, as it told us."""
