@@ -297,7 +297,7 @@ def test_operations_tells_the_usual_numbers() -> None:
         f"has not closed for {quarantine.LONG_FAILURE.total_seconds() / 3600:.0f} hours",
         f"more than {slowness.SLOW_S:g} s in the moving average",
         f"comes back below {slowness.QUICK_S:g} s",
-        f"{pruning.BATCH:,} a statement, at most {pruning.BATCH * pruning.MOST_BATCHES:,} a run",
+        f"{pruning.BATCH:,} a transaction, for {pruning.BUDGET_S:.0f} s at most",
     ):
         assert told in text
 
