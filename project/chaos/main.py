@@ -62,7 +62,7 @@ class Chaos:
 
 def in_order(cases: Sequence[Case]) -> list[Case]:
     """Those of one stage together."""
-    return sorted(cases, key=lambda case: case.setting.relayed)
+    return sorted(cases, key=lambda case: (case.setting.relayed, case.setting.lease_s))
 
 
 def play_all(chaos: Chaos, cases: Sequence[Case], *, runs: int, as_json: bool) -> int:
@@ -71,7 +71,8 @@ def play_all(chaos: Chaos, cases: Sequence[Case], *, runs: int, as_json: bool) -
     Interrupted, it stops everything in order and tells of the cases that were over.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # Whoever started us with nohup meant it.
+            signal.signal(number, signal.default_int_handler)
     accounts: list[Account] = []
     interrupted = False
     try:

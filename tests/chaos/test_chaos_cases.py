@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from project.chaos.case import Case
 from project.chaos.cases import CASES
 from project.chaos.main import Chaos, in_order
 from project.chaos.screen import Screen
@@ -21,6 +22,16 @@ WITH_THE_USUAL_LEASE = "killed-while-sending"
 SHORT_LEASE_S = 4.0
 
 
+def played_here(case: Case) -> Case:
+    """The case with a short lease, but for the one that shows what the usual one does."""
+    if case.name == WITH_THE_USUAL_LEASE:
+        return case
+    return replace(case, setting=replace(case.setting, lease_s=SHORT_LEASE_S))
+
+
+CASES_HERE = {case.name: case for case in in_order([played_here(case) for case in CASES.values()])}
+
+
 @pytest.fixture(scope="module")
 def chaos() -> Iterator[Chaos]:
     with Chaos(screen=Screen(sys.stderr), size=150, seed=7) as running:
@@ -28,10 +39,7 @@ def chaos() -> Iterator[Chaos]:
 
 
 def keeps_its_promises(chaos: Chaos, name: str) -> None:
-    case = CASES[name]
-    if name != WITH_THE_USUAL_LEASE:
-        case = replace(case, setting=replace(case.setting, lease_s=SHORT_LEASE_S))
-    account = chaos.play(case)
+    account = chaos.play(CASES_HERE[name])
     assert account.accepted > 50
     assert account.broken_promises == []
 
@@ -42,6 +50,6 @@ def test_a_case_loses_nothing_and_repeats_no_more_than_was_in_flight(chaos: Chao
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [case.name for case in in_order(list(CASES.values())) if case.name not in SHORT])
+@pytest.mark.parametrize("name", [name for name in CASES_HERE if name not in SHORT])
 def test_every_other_case_does_so_too(chaos: Chaos, name: str) -> None:
     keeps_its_promises(chaos, name)
