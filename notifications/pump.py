@@ -79,6 +79,8 @@ class _Hands:
     #: Expired while they waited for a slot.
     expired: deque[Held] = field(default_factory=deque)
     unsent: deque[Result] = field(default_factory=deque)
+    #: To be given back.
+    unbegun: deque[Held] = field(default_factory=deque)
 
 
 class Pump:
@@ -161,6 +163,9 @@ class Pump:
     def _start(self, waiting: Iterator[Held]) -> None:
         """Begin what has a slot. What has none, of its channel or of the carrier, waits for its turn."""
         hands, batch, now = self._hands, [], self._world_time()
+        if self._stop.is_set():
+            hands.unbegun.extend(waiting)
+            return
         room = self._carrier.capacity - len(hands.under_way)
         for one in waiting:
             if room <= 0:
@@ -230,7 +235,8 @@ class Pump:
                 self._nudge.clear()
 
     def _unwritten(self) -> int:
-        return len(self._hands.ended) + len(self._hands.expired) + len(self._hands.unsent)
+        hands = self._hands
+        return len(hands.ended) + len(hands.expired) + len(hands.unsent) + len(hands.unbegun)
 
     def _wants_more(self) -> bool:
         return len(self._hands.ready) < self._pace.claim_at_most // 2 and not self._claiming_over.is_set()
@@ -251,11 +257,9 @@ class Pump:
 
     def _give_back_unbegun(self) -> None:
         """What is parked would outlast the pump; what is ready is begun, unless the worker stops."""
-        unbegun = list(self._slots.unpark())
+        self._hands.unbegun.extend(self._slots.unpark())
         if self._stop.is_set():
-            unbegun += _emptied(self._hands.ready)
-        if unbegun:
-            self._persist(lambda: transitions.give_back([one.lease for one in unbegun], now=self._clock()))
+            self._hands.unbegun.extend(_emptied(self._hands.ready))
 
     def _claim(self) -> int:
         now, began, room = self._clock(), time.monotonic(), self._room()
@@ -295,11 +299,15 @@ class Pump:
         tried = list(itertools.islice(hands.ended, 1000))
         expired = list(itertools.islice(hands.expired, 1000))
         unsent = list(itertools.islice(hands.unsent, 1000))
+        unbegun = list(itertools.islice(hands.unbegun, 1000))
         results = [dispatch.conclude(one, self._declared, now, dispatch.draw()) for one in tried]
         results += [dispatch.expired(one.row, now) for one in expired]
         self._drained.settled += len(dispatch.settle([*results, *unsent], tried, now))
         self._drained.statements += 1
-        for queue, written in ((hands.ended, tried), (hands.expired, expired), (hands.unsent, unsent)):
+        if unbegun:
+            transitions.give_back([one.lease for one in unbegun], now=now)
+        done = ((hands.ended, tried), (hands.expired, expired), (hands.unsent, unsent), (hands.unbegun, unbegun))
+        for queue, written in done:
             for _ in written:
                 queue.popleft()
 
