@@ -52,6 +52,8 @@ class Setting:
     relayed: bool = False
     #: Seconds that a worker may hold a delivery without a sign of life; the product's own value where it counts.
     lease_s: float = 20.0
+    #: A broker of somebody else's; "": Valkey.
+    broker_url: str = ""
 
 
 #: As the product comes, with everything in its usual place.
@@ -96,7 +98,7 @@ class Stage:
 
     def _set_up(self) -> None:
         self.world = self._stack.enter_context(FarSide(seed=self._seed, log=self.folder / "outside.log"))
-        more = self._over_a_relay() if self.setting.relayed else {}
+        more = self._over_a_relay() if self.setting.relayed else self._by_another_broker()
         self.belfry = Supervisor(
             home=self.folder,
             own_engines=True,
@@ -121,6 +123,9 @@ class Stage:
         self.relay = self._stack.enter_context(Relay(self._valkey))
         password = quote(Home(self.folder).secret("valkey-password"))
         return {env.BROKER_URL.name: f"redis://:{password}@127.0.0.1:{self.relay.port}/0"}
+
+    def _by_another_broker(self) -> dict[str, str]:
+        return {env.BROKER_URL.name: self.setting.broker_url} if self.setting.broker_url else {}
 
     def _valkey(self) -> tuple[str, int]:
         url = urlsplit(self.belfry.env[env.REDIS_URL.name])
