@@ -1,6 +1,7 @@
 """Bad things are done to a running Belfry, and everything it accepted is accounted for.
 
-The short set tells the most in the least time, with a short lease. All others are slow.
+The short set tells the most in the least time, with a short lease. All others are long: `./belfry test -m long`,
+or the command `./belfry chaos`, plays them.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def test_a_case_loses_nothing_and_repeats_no_more_than_was_in_flight(chaos: Chao
     keeps_its_promises(chaos, name)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in CASES_HERE if name not in SHORT])
 def test_every_other_case_does_so_too(chaos: Chaos, name: str) -> None:
     keeps_its_promises(chaos, name)

@@ -18,7 +18,7 @@ from project.chaos.screen import Screen
 from project.chaos.stage import Setting
 from tests.rabbitmq import RabbitMQ
 
-pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
+pytestmark = [pytest.mark.long, pytest.mark.rabbitmq]
 
 
 @pytest.fixture(scope="module")
