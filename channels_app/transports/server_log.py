@@ -112,7 +112,7 @@ class _PlainHandler(logging.StreamHandler[TextIO]):
     """Bare lines to the process's own stderr: what a worker puts in place of `sys.stderr` adds its own prefix."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.setStream(sys.__stderr__ or sys.stderr)
+        self.stream = sys.__stderr__ or sys.stderr  # Not `setStream`: it would flush the one before, which may be gone.
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802

@@ -143,7 +143,7 @@ def test_the_channels_schedule_goes_before_the_declared_one() -> None:
     last = concluded(Verdict(Outcome.TRANSIENT, 503), attempts=1, **about)
     assert (first.state, first.due_at) == (State.RETRYING, NOW + timedelta(seconds=3))
     assert (last.state, last.reason_code) == (State.DEAD, "exhausted")
-    assert "2 times" in last.reason
+    assert "Attempt 2" in last.reason
 
 
 def test_equal_failures_have_one_fingerprint_and_others_another() -> None:
