@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 #: The interpreter itself: the one of the tests is an environment's, and has no pip.
 PYTHON = str(Path(sys.base_prefix) / "bin" / "python3")
-NOWHERE = "http://127.0.0.1:1/simple"
+NOWHERE = "http://127.0.0.1:1/"
 
 
 def launcher(folder: Path) -> ModuleType:
