@@ -12,7 +12,7 @@ from celery.exceptions import Retry
 from celery.result import EagerResult
 
 from channels_app.models import Channel
-from notifications import clock
+from notifications import clock, delivering
 from notifications.models import DeadLetter, Delivery
 from notifications.states import State
 from notifications.tasks import deliver
@@ -219,3 +219,11 @@ class TestExpiry:
 
 def _list(broker: redis.Redis, key: Any) -> list[Any]:
     return list(broker.lrange(key, 0, -1)) if broker.type(key) == b"list" else []
+
+
+def test_the_lease_lasts_as_long_as_the_one_try_may_take(world: World) -> None:
+    delivery = a_delivery(channel_at(world.sink_url("patient"), timeout_s=60.0))
+    assert delivering.take(delivery.pk, clock.now()) is not None
+    delivery.refresh_from_db()
+    assert delivery.lease_until is not None
+    assert delivery.lease_until > clock.now() + timedelta(seconds=60)

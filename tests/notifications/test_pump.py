@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,11 @@ import redis
 from pytest_django.fixtures import Settings
 
 from notifications import clock, draining
+from notifications.durable_retry import declared_schedule
 from notifications.models import Attempt, DeadLetter, Delivery
+from notifications.pump import Pace, Pump
 from notifications.states import State
+from notifications.tasks import deliver
 from project.outside import World
 from project.outside.journal import Received
 from tests.notifications.scene import (
@@ -259,3 +263,23 @@ class TestTimeRunsOut:
         assert states(channel) == {"delivered": 1}
         assert [outcome for outcome, _ in outcomes(slow)] == ["unknown", "ok"]
         assert len(world.seen("do/delay_ms=700/lost-lease")) <= 2
+
+
+def test_a_pump_without_room_for_a_successor_goes_on_beyond_its_time(world: World) -> None:
+    channel = channel_at(world.sink_url("beyond"))
+    many_deliveries([channel], 5)
+    stop, room = threading.Event(), threading.Event()
+    pump = Pump(
+        "http-normal",
+        draining.carrier_of("http-normal"),
+        declared=declared_schedule(deliver),
+        clock=clock.now,
+        stop=stop,
+        pace=Pace(budget_s=0.0, linger_s=30.0),
+    )
+    running = in_background(lambda: pump.run(may_hand_on=room.is_set))
+    eventually(lambda: states(channel) == {"delivered": 5})
+    assert running.is_alive()
+    room.set()
+    running.join(10)
+    assert not running.is_alive()
