@@ -17,6 +17,24 @@ from channels_app.secrets import default_box
 #: Keys appear in URLs, import files and logs.
 KEY_PATTERN = RegexValidator(r"^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$", "Use letters, digits and . _ : - only.")
 
+#: Columns by which operators say how patiently a channel is treated, whatever its kind.
+PATIENCE = (
+    "max_attempts",
+    "retry_base_s",
+    "retry_cap_s",
+    "retry_jitter",
+    "retry_window_s",
+    "breaker_consecutive_failures",
+    "breaker_failure_rate",
+    "breaker_min_calls",
+    "breaker_window_s",
+    "breaker_cooldown_s",
+    "rate_per_s",
+    "rate_burst",
+    "max_in_flight",
+    "timeout_s",
+)
+
 
 class ChannelQuerySet(models.QuerySet["Channel"]):
     def current(self) -> ChannelQuerySet:

@@ -5,7 +5,7 @@
 
 JSON, or TOML where the file's name ends so. What else stands in the file is not ours and is left
 alone; inside the block every key is known or is a fault. A channel has `type`, then `key`, `name`,
-`enabled`, the limits of `LIMITS`, and the settings of its transport.
+`enabled`, the columns of `PATIENCE`, and the settings of its transport.
 """
 
 from __future__ import annotations
@@ -17,25 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from channels_app.models import PATIENCE
 from notifications import catalogue, priority
-
-#: Columns of a channel that its entry may set, beside the transport's settings.
-LIMITS = (
-    "max_attempts",
-    "retry_base_s",
-    "retry_cap_s",
-    "retry_jitter",
-    "retry_window_s",
-    "breaker_consecutive_failures",
-    "breaker_failure_rate",
-    "breaker_min_calls",
-    "breaker_window_s",
-    "breaker_cooldown_s",
-    "rate_per_s",
-    "rate_burst",
-    "max_in_flight",
-    "timeout_s",
-)
 
 _KEYS = ("enabled", "min_priority", "event_types", "channels")
 _BLOCK = "notifications"
@@ -58,7 +41,7 @@ class Entry:
     key: str | None
     name: str | None
     enabled: bool | None
-    limits: dict[str, Any]
+    patience: dict[str, Any]
     settings: dict[str, Any]
 
 
@@ -138,7 +121,7 @@ def _read_channels(given: Mapping[str, Any], block: Block) -> None:
 
 
 def _entry(path: str, given: Mapping[str, Any], block: Block) -> Entry:
-    own = {"type", "key", "name", "enabled", *LIMITS}
+    own = {"type", "key", "name", "enabled", *PATIENCE}
     texts: dict[str, str | None] = {}
     for name in ("key", "name"):
         value = given.get(name)
@@ -151,7 +134,7 @@ def _entry(path: str, given: Mapping[str, Any], block: Block) -> Entry:
         key=texts["key"],
         name=texts["name"],
         enabled=_flag(given, path, block),
-        limits={name: given[name] for name in LIMITS if name in given},
+        patience={name: given[name] for name in PATIENCE if name in given},
         settings={name: value for name, value in given.items() if name not in own},
     )
 

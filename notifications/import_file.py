@@ -156,7 +156,7 @@ class _Import:
         except (NoSecretKeys, SecretUnreadable) as error:
             self.problems.append((entry.path, str(error)))
             return None, False
-        given = {"name": entry.name, "enabled": entry.enabled, **entry.limits}
+        given = {"name": entry.name, "enabled": entry.enabled, **entry.patience}
         for name, value in given.items():
             if value is not None:
                 setattr(channel, name, value)

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from channels_app import registry
 from channels_app.configuration import MASK, InvalidConfig
-from channels_app.models import Channel
+from channels_app.models import PATIENCE, Channel
 from channels_app.outcomes import Outcome
 from channels_app.secrets import SecretUnreadable
 from notifications import channel_control, clock
@@ -28,11 +28,6 @@ from notifications.models import Streamer
 from notifications.retirement import retire
 from notifications.retry import PRESETS, Schedule
 
-_LIMITS = [
-    "max_attempts", "retry_base_s", "retry_cap_s", "retry_jitter", "retry_window_s", "breaker_consecutive_failures",
-    "breaker_failure_rate", "breaker_min_calls", "breaker_window_s", "breaker_cooldown_s", "rate_per_s", "rate_burst",
-    "max_in_flight", "timeout_s",
-]  # fmt: skip
 _READ_ONLY = ["quarantined_at", "quarantine_reason", "created_at", "updated_at"]
 
 
@@ -49,7 +44,7 @@ class ChannelSerializer(StrictSerializer):
 
     class Meta:
         model = Channel
-        fields = ["key", "name", "kind", "enabled", "owner_key", "config", "retry_preset", *_LIMITS, *_READ_ONLY]
+        fields = ["key", "name", "kind", "enabled", "owner_key", "config", "retry_preset", *PATIENCE, *_READ_ONLY]
         read_only_fields = _READ_ONLY
 
     def validate_key(self, key: str) -> str:

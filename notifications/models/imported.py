@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 from django.db import transaction
 
-from channels_app.models import Channel
-from notifications.import_block import LIMITS
+from channels_app.models import PATIENCE, Channel
 from notifications.models.policy import Policy
 from notifications.models.streamer import Streamer
 
 #: Columns of a channel that a file may set, beside its settings.
-CHANNEL_COLUMNS = ("name", "enabled", *LIMITS)
+CHANNEL_COLUMNS = ("name", "enabled", *PATIENCE)
 
 
 def store(
