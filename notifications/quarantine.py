@@ -17,7 +17,7 @@ import structlog
 
 from channels_app.breaker import Change, State, default_breakers
 from channels_app.models import Channel
-from channels_app.outcomes import Outcome
+from channels_app.outcomes import Outcome, Verdict
 from notifications import intake
 from notifications.draft import Draft
 from notifications.held import Tried
@@ -40,9 +40,6 @@ PROVIDER_CHANNELS, PROVIDER_SHARE = 3, 0.5
 #: What waited comes back spread over this time.
 RELEASE_SPREAD_S = 10.0
 
-#: A refusal of one message is one, too.
-_SIGNS_OF_LIFE = frozenset({Outcome.OK, Outcome.PERMANENT})
-
 _log = structlog.get_logger(__name__)
 
 
@@ -51,7 +48,7 @@ def learn(tried: Iterable[Tried], changes: Mapping[int, Change], book: Rulebook,
     alive: set[int] = set()
     for one in tried:
         channel, outcome = one.held.channel, one.verdict.outcome
-        if outcome in _SIGNS_OF_LIFE:
+        if is_sign_of_life(one.verdict):
             alive.add(channel.id)
             if channel.row.quarantined_at is not None:
                 restore(channel.row, by="a probe that arrived", now=now)
@@ -87,6 +84,14 @@ def restore(row: Channel, *, by: str, now: datetime) -> bool:
     text = f"Brought back by {by}; {waited} deliveries follow."
     _tell(row, "channel_restored", f"{row.name} is back in service", text, now)
     return True
+
+
+def is_sign_of_life(verdict: Verdict) -> bool:
+    """Whether somebody out there answered for himself: took it, or refused this one message in words of his own.
+
+    Without a number of the far end's nobody was asked: it could not be built, or its address is blocked.
+    """
+    return verdict.outcome is Outcome.OK or (verdict.outcome is Outcome.PERMANENT and verdict.code > 0)
 
 
 def take_probe(channel: ChannelInUse, now: datetime) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 
 from channels_app.breaker import BreakerSettings, default_breakers
 from channels_app.models import Channel
-from channels_app.outcomes import BreakerSignal
+from channels_app.outcomes import BreakerSignal, Outcome, Verdict
+from channels_app.registry import AnyTransport
 from notifications import clock, delivering, dispatch, draining, quarantine, rulebook
 from notifications.durable_retry import declared_schedule
 from notifications.models import Attempt, DeadLetter, Delivery, Notification, Streamer, transitions
@@ -28,6 +30,7 @@ from tests.notifications.scene import (
     accept_many,
     at_once,
     channel_at,
+    configured,
     drain,
     idempotency_ids,
     make_due,
@@ -39,8 +42,12 @@ from tests.notifications.scene import (
     sweep,
     the_delivery,
 )
+from tests.notifications.test_carriers import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+#: An address that may be reached, and is not.
+HERE = "http://127.0.0.1:9/"
 
 #: One failure opens the breaker.
 FRAGILE: dict[str, Any] = {"breaker_consecutive_failures": 1}
@@ -229,6 +236,46 @@ class TestComingBack:
         drain()
         assert fresh(channel).quarantined_at is None
         assert states(channel) == {"dead": 1}
+
+    @pytest.mark.parametrize(
+        ("url", "riddle"),
+        [
+            (HERE, "cannot build"),
+            (HERE, "build raises"),
+            (HERE, "build gives nothing"),
+            (HERE, "header is no text"),
+            ("http://169.254.0.1/blocked", ""),
+        ],
+    )
+    def test_a_probe_that_asked_nobody_is_no_sign_of_life(
+        self, install: Callable[[AnyTransport], None], url: str, riddle: str
+    ) -> None:
+        """It would release what waits to a far end of which nothing is known, and forget since when that fails."""
+        install(Oracle())
+        channel = out_of_service(configured("oracle", {"url": url, "riddle": riddle}), probe_in=-SECOND)
+        since = clock.now() - HOUR
+        Channel.objects.filter(pk=channel.pk).update(failing_since_at=since)
+        many_deliveries([channel], 3)
+        drain()
+        channel = fresh(channel)
+        assert channel.quarantined_at is not None
+        assert channel.failing_since_at == since
+        assert list(Attempt.objects.values_list("outcome", "code")) == [("permanent", 0)]
+        assert states(channel) == {"dead": 1, "scheduled": 2}
+        assert told() == []
+
+    @pytest.mark.parametrize(
+        ("verdict", "lives"),
+        [
+            (Verdict(Outcome.OK), True),
+            (Verdict(Outcome.PERMANENT, 404), True),
+            (Verdict(Outcome.PERMANENT, 0, "The URL or a header cannot be sent as it stands."), False),
+            (Verdict(Outcome.RATE_LIMITED, 429), False),
+            (Verdict(Outcome.UNKNOWN, 200), False),
+        ],
+    )
+    def test_a_sign_of_life_comes_from_outside(self, verdict: Verdict, lives: bool) -> None:
+        assert quarantine.is_sign_of_life(verdict) == lives
 
     def test_it_comes_back_once(self, world: World) -> None:
         channel = out_of_service(channel_at(world.sink_url("once")))
