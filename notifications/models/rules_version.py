@@ -1,16 +1,18 @@
-"""A number that grows with every change of streamers, channels or policies.
+"""A number that grows with every change of the rules: of policies, of channels, of streamers' keys.
 
-Database triggers raise it (migration 0002), whoever writes: API, admin, import, a shell. Workers
-keep the rules in memory and read this one row to learn whether they are still true.
+Database triggers raise it (migration 0004), whoever writes: API, admin, import, a shell. Workers
+keep the rules in memory and read this number to learn whether they are still true.
 """
 
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import BigIntegerField, Sum
+from django.db.models.functions import Cast
 
 
 class RulesVersion(models.Model):
-    """One row, id 1."""
+    """A few rows, whose sum is the number: transactions that change rules at once raise one each."""
 
     number = models.BigIntegerField(default=1)
 
@@ -20,5 +22,5 @@ class RulesVersion(models.Model):
     @classmethod
     def current(cls) -> int | None:
         """The number in force, or None when it is not known: then the rules must be read again."""
-        number: int | None = cls.objects.values_list("number", flat=True).filter(pk=1).first()
+        number: int | None = cls.objects.aggregate(now=Cast(Sum("number"), BigIntegerField()))["now"]
         return number

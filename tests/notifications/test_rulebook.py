@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from django.db import connection
 from django.test import override_settings
@@ -10,10 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from channels_app.models import Channel
 from channels_app.registry import UnknownKind
 from channels_app.secrets import SecretUnreadable
-from notifications import rulebook
+from notifications import clock, rulebook
 from notifications.models import Policy, RulesVersion, Streamer
 from notifications.policy import Scope
 from notifications.rulebook import ChannelInUse
+from tests.notifications.locks import locked
 from tests.notifications.scene import at_once, channel_at
 
 pytestmark = pytest.mark.django_db
@@ -92,15 +95,61 @@ class TestEveryChangeIsSeen:
         assert self.changed().channels == {}
 
 
-@pytest.mark.django_db(transaction=True)
-def test_every_transaction_gets_a_number_of_its_own() -> None:
-    def change(number: int) -> None:
-        Streamer.objects.create(key=f"s{number}", name="x")
+class TestWhatNoRuleDependsOn:
+    """Each process would read all rules again for nothing, as often as a far end fails."""
 
-    at_once(*[lambda n=n: change(n) for n in range(6)])
-    book = rulebook.current()
-    Streamer.objects.create(key="last", name="x")
-    assert rulebook.current() is not book
+    @pytest.fixture(autouse=True)
+    def _rules(self) -> Iterator[None]:
+        self.channel = channel_at("https://example.org", "alerts")
+        self.streamer = Streamer.objects.create(key="aurora", name="Aurora", platform="twitch")
+        self.policy = Policy.objects.create(scope="streamer", streamer=self.streamer, min_priority=3)
+        self.channels, now = Channel.objects.all(), clock.now()
+        self.channels.note_failing(self.channel.pk, now)
+        self.channels.quarantine(self.channel.pk, reason="410", now=now, probe_at=now)
+        book = rulebook.current()
+        yield
+        assert rulebook.current() is book
+
+    def test_what_is_noted_already(self) -> None:
+        self.channels.note_failing(self.channel.pk, clock.now())
+        self.channels.note_quick(self.channel.pk)
+
+    def test_what_is_saved_as_it_was(self) -> None:
+        Channel.objects.get().save()
+        self.policy.save()
+        self.policy.channels.set([])
+
+    def test_what_a_streamer_is_called(self) -> None:
+        Streamer.objects.update(name="A", platform="youtube", tags=["x"])
+
+    def test_a_streamer_who_comes_and_goes(self) -> None:
+        Streamer.objects.create(key="boreas", name="Boreas").delete()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtOnce:
+    def test_every_transaction_gets_a_number_of_its_own(self) -> None:
+        at_once(*[lambda n=n: channel_at("https://example.org", f"c{n}") for n in range(6)])
+        book = rulebook.current()
+        assert len(book.channels) == 6
+        channel_at("https://example.org", "last")
+        assert rulebook.current() is not book
+
+    def test_whoever_changes_rules_waits_for_no_other_who_does(self) -> None:
+        channels = [channel_at("https://example.org") for _ in range(3)]
+        first = rulebook.current().version
+        with locked() as other:
+            other.execute("UPDATE channels_app_channel SET enabled = false WHERE id = %s", (channels[0].pk,))
+            run("SET lock_timeout = '2s'")
+            Channel.objects.note_failing(channels[1].pk, clock.now())
+            Channel.objects.note_slow(channels[2].pk, clock.now())
+            run("RESET lock_timeout")
+            second = rulebook.current()
+            other.commit()
+        third = rulebook.current()
+        assert (first or 0) < (second.version or 0) < (third.version or 0)
+        assert second.channels[channels[0].pk].candidate.enabled
+        assert not third.channels[channels[0].pk].candidate.enabled
 
 
 class TestLayers:

@@ -16,7 +16,7 @@ _CLAIMED_COLUMNS = """
     d.first_attempt_at, d.expires_at, d.lane, d.reason_code,
     n.event_type, n.priority, n.title, n.body, n.data::text AS data, n.accepted_at,
     coalesce(s.key, '') AS streamer_key, coalesce(s.name, '') AS streamer_name, coalesce(s.platform, '') AS platform,
-    (SELECT number FROM notifications_rulesversion WHERE id = 1) AS rules
+    (SELECT sum(number)::int8 FROM notifications_rulesversion) AS rules
 """
 
 # Which channels have something in the lane is found by jumping from one to the next in the index, so
