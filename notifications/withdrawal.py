@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import transaction
-
-from notifications.models import Notification, transitions
+from notifications.models import Notification, statement, transitions
 
 
 def withdraw(notification: Notification, *, by: str, now: datetime) -> int:
@@ -14,8 +12,10 @@ def withdraw(notification: Notification, *, by: str, now: datetime) -> int:
 
     Returns how many deliveries were ended or marked. Doing it twice changes nothing more.
     """
-    with transaction.atomic():
+
+    def end() -> int:
         notification.mark_withdrawn(now)
-        return len(
-            transitions.cancel(notification_id=notification.pk, code="withdrawn", reason=f"Withdrawn by {by}.", now=now)
-        )
+        reason = f"Withdrawn by {by}."
+        return len(transitions.cancel(notification_id=notification.pk, code="withdrawn", reason=reason, now=now))
+
+    return statement.persevering(end)

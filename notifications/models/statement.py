@@ -7,12 +7,15 @@ statement over `unnest`, run here; everything else uses the ORM.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from psycopg import Cursor
+from psycopg.errors import DeadlockDetected
 from psycopg.rows import namedtuple_row
+
+T = TypeVar("T")
 
 
 def run(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) -> list[Any]:
@@ -27,3 +30,18 @@ def run(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) -> l
     with connection.wrap_database_errors, Cursor(connection.connection, row_factory=namedtuple_row) as cursor:
         cursor.execute(sql, parameters, binary=True, prepare=prepared)
         return cursor.fetchall() if cursor.description else []
+
+
+def persevering(step: Callable[[], T]) -> T:
+    """Do `step` in a transaction, and once more where Postgres undid it to break a circle of waiting.
+
+    Raises Django's `DatabaseError` family.
+    """
+    try:
+        with transaction.atomic():
+            return step()
+    except OperationalError as error:
+        if not isinstance(error.__cause__, DeadlockDetected):
+            raise
+    with transaction.atomic():
+        return step()

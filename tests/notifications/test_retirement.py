@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
+from django.db import connection
 
 from channels_app.models import Channel
 from notifications import clock, retirement
-from notifications.models import Delivery, Notification
+from notifications.models import Delivery, Notification, transitions
 from notifications.states import OPEN, State
 from project.outside import World
+from tests.notifications.locks import lock, locked, wait_until_waiting
 from tests.notifications.scene import (
     a_delivery,
     a_notification,
@@ -18,6 +23,7 @@ from tests.notifications.scene import (
     eventually,
     in_background,
     make_due,
+    many_deliveries,
     route,
     row_of,
     states,
@@ -96,3 +102,69 @@ def test_deleted_while_a_worker_holds_it_nothing_is_tried_again(world: World) ->
     assert (delivery.state, delivery.reason_code) == ("cancelled", "channel_deleted")
     assert len(world.seen("do/status=503,delay_ms=300/retired")) == 1
     assert not Delivery.objects.filter(state__in=OPEN).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+class TestInBatches:
+    @pytest.fixture
+    def impatient(self) -> Iterator[None]:
+        """Whoever waits for a lock gives up."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+            yield
+            cursor.execute("RESET lock_timeout")
+
+    def test_all_of_them_end_in_as_many_as_it_takes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retirement, "BATCH", 3)
+        channel = channel_at("https://example.org")
+        many_deliveries([channel], 8)
+        a_delivery(channel, State.SENDING)
+        assert retired(channel) == 9
+        assert states(channel) == {"cancelled": 8, "sending": 1}
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_pump_that_notes_something_of_a_channel_does_not_wait_for_it(self) -> None:
+        """Neither of another channel nor of this one."""
+        gone, stays = channel_at("https://example.org/1"), channel_at("https://example.org/2")
+        with locked(a_delivery(gone)):
+            retiring = in_background(lambda: retired(gone))
+            wait_until_waiting()
+            for channel in (stays, gone):
+                Channel.objects.note_failing(channel.pk, clock.now())
+        retiring.join()
+        assert states(gone) == {"cancelled": 1}
+        assert Channel.objects.filter(failing_since_at__isnull=False).count() == 2
+
+    def test_it_is_killed_on_its_way_and_still_nothing_is_sent(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        channel = channel_at(world.sink_url("half-retired"))
+        rows = [a_delivery(channel, state) for state in (State.PENDING, State.RETRYING, State.SCHEDULED)]
+
+        def die(*_: Any, **__: Any) -> None:
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(transitions, "cancel_of_channel", die)
+            with pytest.raises(SystemExit):
+                retired(channel)
+        for _ in range(3):
+            sweep()
+            drain()
+        make_due(*rows)
+        sweep()
+        assert states(channel) == {"cancelled": 3}
+        assert set(Delivery.objects.values_list("reason_code", flat=True)) == {"channel_deleted"}
+        assert world.seen("sink/half-retired") == []
+
+    def test_it_is_tried_again_when_it_is_the_one_to_break_a_circle(self) -> None:
+        """The other goes the other way round and has the longer patience."""
+        channel = channel_at("https://example.org")
+        first, second = a_delivery(channel), a_delivery(channel)
+        with locked(second) as other:
+            other.execute("SET deadlock_timeout = '20s'")
+            retiring = in_background(lambda: retired(channel))
+            wait_until_waiting()
+            lock(other, first)
+        retiring.join()
+        assert states(channel) == {"cancelled": 2}

@@ -344,7 +344,7 @@ class TestCancelling:
         assert delivery.state == "cancelled"
 
     def test_cancelling_everything_is_never_meant(self) -> None:
-        with pytest.raises(ValueError, match="name a notification"):
+        with pytest.raises(ValueError, match="name a notification or ids"):
             transitions.cancel(code="x", reason="x", now=clock.now())
 
     def test_an_empty_list_of_ids_cancels_nothing(self, channel: Channel) -> None:

@@ -9,7 +9,7 @@ Times come from the caller (`now`, aware). Nothing here decides anything.
 
 from notifications.models.transitions.claiming import Room, claim, claim_one
 from notifications.models.transitions.creating import NewDelivery, create
-from notifications.models.transitions.ending import cancel, cancel_overdue, replay
+from notifications.models.transitions.ending import cancel, cancel_of_channel, cancel_overdue, replay
 from notifications.models.transitions.leasing import give_back, renew, take_back
 from notifications.models.transitions.settling import Result, settle
 from notifications.models.transitions.waiting import change_lane, postpone, promote, release, release_restored
@@ -19,6 +19,7 @@ __all__ = [
     "Result",
     "Room",
     "cancel",
+    "cancel_of_channel",
     "cancel_overdue",
     "change_lane",
     "claim",

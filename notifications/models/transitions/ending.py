@@ -46,15 +46,8 @@ def replay(delivery_ids: Sequence[int], *, by: str, now: datetime) -> list[Any]:
     return statement.run(_REPLAY, {"ids": list(delivery_ids), "by": by, "now": now})
 
 
-_CANCEL = f"""
-WITH doomed AS (
-    SELECT id, state FROM notifications_delivery
-    WHERE (%(notification_id)b::uuid IS NULL OR notification_id = %(notification_id)b)
-      AND (%(channel_id)b::int8 IS NULL OR channel_id = %(channel_id)b)
-      AND (%(ids)b::int8[] IS NULL OR id = ANY(%(ids)b::int8[]))
-      AND state IN ('scheduled', 'pending', 'retrying', 'sending')
-    FOR UPDATE
-)
+# What a worker holds right now is marked, and ended when it comes back undelivered.
+_END = f"""
 UPDATE notifications_delivery d
 SET state = CASE WHEN doomed.state IN {guard("l")} THEN 'cancelled' ELSE d.state END,
     reason_code = CASE WHEN doomed.state IN {guard("l")} THEN %(code)b ELSE d.reason_code END,
@@ -65,23 +58,37 @@ FROM doomed WHERE d.id = doomed.id
 RETURNING d.id, d.state
 """
 
+_CANCEL = f"""
+WITH doomed AS (
+    SELECT id, state FROM notifications_delivery
+    WHERE (%(notification_id)b::uuid IS NULL OR notification_id = %(notification_id)b)
+      AND (%(ids)b::int8[] IS NULL OR id = ANY(%(ids)b::int8[]))
+      AND state IN ('scheduled', 'pending', 'retrying', 'sending')
+    ORDER BY id FOR UPDATE
+)
+{_END}
+"""
+
+_CANCEL_OF_CHANNEL = f"""
+WITH doomed AS (
+    SELECT id, state FROM notifications_delivery
+    WHERE channel_id = %(channel_id)b AND id > %(behind)b::int8
+      AND state IN ('scheduled', 'pending', 'retrying', 'sending')
+    ORDER BY id LIMIT %(limit)b FOR UPDATE
+)
+{_END}
+"""
+
 
 def cancel(
-    *,
-    code: str,
-    reason: str,
-    now: datetime,
-    notification_id: UUID | None = None,
-    channel_id: int | None = None,
-    ids: Sequence[int] | None = None,
+    *, code: str, reason: str, now: datetime, notification_id: UUID | None = None, ids: Sequence[int] | None = None
 ) -> list[Any]:
-    """l: end what is open of a notification, of a channel, or these ids.
+    """l: end what is open of a notification, or of these ids. Name at least one of the two.
 
-    What a worker holds right now is marked, and ended when it comes back undelivered. Rows:
-    `id, state`. Name at least one of the three.
+    What a worker holds right now is marked, and ended when it comes back undelivered. Rows: `id, state`.
     """
-    if notification_id is None and channel_id is None and ids is None:
-        raise ValueError("name a notification, a channel or ids: cancelling everything is never meant")
+    if notification_id is None and ids is None:
+        raise ValueError("name a notification or ids: cancelling everything is never meant")
     return statement.run(
         _CANCEL,
         {
@@ -89,10 +96,15 @@ def cancel(
             "reason": reason,
             "now": now,
             "notification_id": notification_id,
-            "channel_id": channel_id,
             "ids": None if ids is None else list(ids),
         },
     )
+
+
+def cancel_of_channel(channel_id: int, *, reason: str, now: datetime, behind: int, limit: int) -> list[Any]:
+    """l: the same for up to `limit` deliveries of a deleted channel, the first ones whose ids are above `behind`."""
+    values = {"channel_id": channel_id, "behind": behind, "limit": limit}
+    return statement.run(_CANCEL_OF_CHANNEL, {"code": "channel_deleted", "reason": reason, "now": now, **values})
 
 
 _CANCEL_OVERDUE = f"""
