@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
@@ -24,6 +25,7 @@ PATIENCE = (
     "retry_cap_s",
     "retry_jitter",
     "retry_window_s",
+    "transient_codes",
     "breaker_consecutive_failures",
     "breaker_failure_rate",
     "breaker_min_calls",
@@ -112,6 +114,13 @@ class Channel(models.Model):
     retry_jitter = models.BooleanField(null=True, blank=True, help_text="Draw each wait at random. Empty: yes.")
     retry_window_s = models.FloatField(
         null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="How long it is tried. Empty: 3 days."
+    )
+    transient_codes = ArrayField(
+        models.PositiveSmallIntegerField(validators=[MinValueValidator(100), MaxValueValidator(599)]),
+        blank=True,
+        default=list,
+        size=50,
+        help_text="Answers (codes of HTTP or SMTP) that are tried again although they refuse for good: 404, 550.",
     )
 
     breaker_consecutive_failures = models.PositiveIntegerField(

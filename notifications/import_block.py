@@ -128,6 +128,8 @@ def _entry(path: str, given: Mapping[str, Any], block: Block) -> Entry:
         texts[name] = value if isinstance(value, str) else None
         if name in given and texts[name] is None:
             block.problems.append((f"{path}.{name}", "It must be a text."))
+    if not _is_list_of_codes(given.get("transient_codes", [])):
+        block.problems.append((f"{path}.transient_codes", "It must be a list of whole numbers."))
     return Entry(
         path=path,
         kind=given["type"],
@@ -137,6 +139,10 @@ def _entry(path: str, given: Mapping[str, Any], block: Block) -> Entry:
         patience={name: given[name] for name in PATIENCE if name in given},
         settings={name: value for name, value in given.items() if name not in own},
     )
+
+
+def _is_list_of_codes(value: object) -> bool:
+    return isinstance(value, list) and all(type(code) is int for code in value)
 
 
 def _flag(given: Mapping[str, Any], path: str, block: Block) -> bool | None:

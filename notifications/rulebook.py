@@ -54,6 +54,11 @@ class ChannelInUse:
         return float(self.row.timeout_s or settings.BELFRY_HTTP_TIMEOUT_S)
 
     @cached_property
+    def transient_codes(self) -> frozenset[int]:
+        """Answers that refuse for good elsewhere, and are tried again here."""
+        return frozenset(self.row.transient_codes)
+
+    @cached_property
     def breaker_settings(self) -> BreakerSettings:
         """When its breaker opens and for how long: the row's own values, else the usual ones."""
         row, usual = self.row, BreakerSettings()

@@ -34,7 +34,14 @@ from notifications.models import DeadLetter, Delivery, Policy
 from notifications.retirement import retire
 from notifications.states import OPEN, State
 
-_RETRIES = ("max_attempts", ("retry_base_s", "retry_cap_s"), "retry_jitter", "retry_window_s", "timeout_s")
+_RETRIES = (
+    "max_attempts",
+    ("retry_base_s", "retry_cap_s"),
+    "retry_jitter",
+    "retry_window_s",
+    "transient_codes",
+    "timeout_s",
+)
 _BREAKER = (
     "breaker_consecutive_failures",
     ("breaker_failure_rate", "breaker_min_calls", "breaker_window_s"),

@@ -9,12 +9,15 @@ from __future__ import annotations
 import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
-from channels_app.redaction import redacted
+from channels_app.outcomes import Outcome, Verdict
+from channels_app.redaction import redacted, without_secrets
 from notifications.held import Held, Tried
+from notifications.rulebook import ChannelInUse
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +45,16 @@ class Carrier(ABC):
     @abstractmethod
     def close(self) -> None:
         """Let go of connections."""
+
+
+def as_taken_here(verdict: Verdict, channel: ChannelInUse) -> Verdict:
+    """What a transport made of an answer, as its channel takes it: a refusal may be transient here.
+
+    A far end may also repeat what it was sent, so no secret is in it.
+    """
+    if verdict.outcome is Outcome.PERMANENT and verdict.code in channel.transient_codes:
+        verdict = replace(verdict, outcome=Outcome.TRANSIENT)
+    return without_secrets(verdict, channel.config)
 
 
 def log_bug(event: str, held: Held, error: Exception) -> None:

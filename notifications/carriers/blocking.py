@@ -12,8 +12,7 @@ from typing import Any
 
 from channels_app.base import BlockingTransport
 from channels_app.outcomes import Outcome, Verdict
-from channels_app.redaction import without_secrets
-from notifications.carriers.base import Carrier, log_bug
+from notifications.carriers.base import Carrier, as_taken_here, log_bug
 from notifications.held import Held, Tried
 
 #: Blocking calls at the same time, per pump, and of one channel.
@@ -142,7 +141,7 @@ def send_blocking(held: Sequence[Held], now: datetime, *, deadline: float) -> li
     try:
         transport: BlockingTransport[Any] = channel.transport  # type: ignore[assignment]
         told = transport.send(messages, channel.config, now=now, deadline=deadline)
-        verdicts = [without_secrets(verdict, channel.config) for verdict in told]
+        verdicts = [as_taken_here(verdict, channel) for verdict in told]
         if len(verdicts) == len(held):
             return verdicts
         detail = f"The transport gave {len(verdicts)} verdicts for {len(held)} messages."

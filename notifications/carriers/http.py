@@ -13,7 +13,7 @@ from channels_app.base import CannotBuild, HttpTransport, Request, Response
 from channels_app.no_answer import verdict_of
 from channels_app.outcomes import Outcome, Verdict
 from channels_app.redaction import without_secrets
-from notifications.carriers.base import Carrier, log_bug
+from notifications.carriers.base import Carrier, as_taken_here, log_bug
 from notifications.held import Held, Tried
 
 
@@ -88,8 +88,7 @@ def interpret(held: Held, end: http.Ended, now: datetime) -> Verdict:
         return verdict_of(end)
     try:
         transport: HttpTransport[Any] = held.channel.transport  # type: ignore[assignment]
-        # A far end may repeat what it was sent.
-        return without_secrets(transport.interpret(end, now=now), held.channel.config)
+        return as_taken_here(transport.interpret(end, now=now), held.channel)
     except Exception as error:  # noqa: BLE001  The far end can answer anything; who trips over it must not stop the pump.
         log_bug("transport_failed_to_interpret", held, error)
         return Verdict(Outcome.UNKNOWN, end.status, "The transport could not read the answer.")

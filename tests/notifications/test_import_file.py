@@ -183,10 +183,11 @@ def test_a_channel_that_was_deleted_comes_back(file: Path) -> None:
 
 
 def test_a_channel_takes_limits_and_its_own_name(file: Path) -> None:
-    entry = {"type": "server_log", "name": "Log", "enabled": False, "max_attempts": 3, "rate_per_s": 0.5}
-    import_file(write(file, channels=[entry]), Target())
+    columns = {"name": "Log", "enabled": False, "max_attempts": 3, "rate_per_s": 0.5, "transient_codes": [404, 550]}
+    import_file(write(file, channels=[{"type": "server_log", **columns}]), Target())
     channel = Channel.objects.get()
-    assert (channel.name, channel.enabled, channel.max_attempts, channel.rate_per_s) == ("Log", False, 3, 0.5)
+    assert {name: getattr(channel, name) for name in columns} == columns
+    assert not import_file(file, Target()).changed
 
 
 def test_mail_settings_may_have_the_recorders_names(file: Path) -> None:
@@ -247,6 +248,12 @@ def test_everything_that_is_wrong_is_named_at_once(file: Path) -> None:
     assert "Another channel of the file" in found["notifications.channels[6].key"]
     assert "notifications.channels[7].max_attempts" in found
     assert "notifications.channels[8].key" in found
+
+
+@pytest.mark.parametrize("codes", [[404, 99], [600], ["404"], [True], [404.0], 404, "404", None])
+def test_codes_that_are_none_are_refused(file: Path, codes: Any) -> None:
+    found = problems(write(file, channels=[{"type": "server_log", "transient_codes": codes}]))
+    assert list(found) == ["notifications.channels[0].transient_codes"]
 
 
 def test_a_key_that_is_taken_by_something_else_is_refused(file: Path) -> None:

@@ -117,6 +117,8 @@ def test_a_kind_that_nobody_has_heard_of_gets_its_form(admin_client: Client) -> 
         ("config_stops", "sea", "No pigeon eats at sea"),
         ("owner_key", "nobody", "No streamer has the key"),
         ("max_attempts", "0", "greater than or equal to 1"),
+        ("transient_codes", "404, 99", "Item 2"),
+        ("transient_codes", "404 550", "Item 1"),
     ],
 )
 def test_what_does_not_fit_is_said_at_its_field(admin_client: Client, field: str, value: str, said: str) -> None:
@@ -127,6 +129,17 @@ def test_what_does_not_fit_is_said_at_its_field(admin_client: Client, field: str
     assert said in str(errors[field])
     assert CANARY not in text_of(answer)
     assert not Channel.objects.exists()
+
+
+def test_codes_that_are_tried_again_are_written_by_comma(admin_client: Client, evening: Evening) -> None:
+    sent = filled(name="Pager", key="operations-pager", config_method="PUT")
+    assert admin_client.post(page_of(evening.ops), {**sent, "transient_codes": "404, 550"}).status_code == 302
+    evening.ops.refresh_from_db()
+    assert evening.ops.transient_codes == [404, 550]
+    assert 'value="404,550"' in text_of(admin_client.get(page_of(evening.ops)))
+    assert admin_client.post(page_of(evening.ops), {**sent, "transient_codes": ""}).status_code == 302
+    evening.ops.refresh_from_db()
+    assert evening.ops.transient_codes == []
 
 
 def test_a_secret_that_is_left_empty_stays(admin_client: Client, evening: Evening) -> None:

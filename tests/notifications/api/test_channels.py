@@ -85,6 +85,13 @@ def test_a_replacement_sets_what_it_leaves_out_to_nothing(operator: APIClient, w
         ({"max_attempts": 0}, "max_attempts"),
         ({"max_attempts": 10**9}, "max_attempts"),
         ({"timeout_s": 61}, "timeout_s"),
+        ({"transient_codes": [404, 99]}, "transient_codes[1]"),
+        ({"transient_codes": [600]}, "transient_codes[0]"),
+        ({"transient_codes": ["gone"]}, "transient_codes[0]"),
+        ({"transient_codes": [True]}, "transient_codes[0]"),
+        ({"transient_codes": 404}, "transient_codes"),
+        ({"transient_codes": None}, "transient_codes"),
+        ({"transient_codes": [404] * 51}, "transient_codes"),
         ({"timeout_s": "nan"}, "timeout_s"),
         ({"retry_preset": "hasty"}, "retry_preset"),
     ],
@@ -96,6 +103,13 @@ def test_each_field_at_fault_is_named(
     assert answer.status_code == 400
     assert fields_of(answer) == [at_fault]
     assert not Channel.objects.exists()
+
+
+def test_codes_that_are_tried_again_are_set_shown_and_taken_back(operator: APIClient, webhook: dict[str, Any]) -> None:
+    assert operator.post(URL, webhook).json()["transient_codes"] == []
+    assert operator.patch(f"{URL}/ops", {"transient_codes": [404, 550]}).json()["transient_codes"] == [404, 550]
+    assert operator.patch(f"{URL}/ops", {"name": "Other"}).json()["transient_codes"] == [404, 550]
+    assert operator.put(f"{URL}/ops", {"name": "Other", "config": {}}).json()["transient_codes"] == []
 
 
 def test_a_key_is_taken_once(operator: APIClient, webhook: dict[str, Any]) -> None:
