@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 from django.contrib.postgres.fields import ArrayField
-from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.core.validators import BaseValidator, MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.utils.deconstruct import deconstructible
 
 from channels_app import configuration, registry
 from channels_app.base import Config, secret_fields
@@ -36,6 +37,22 @@ PATIENCE = (
     "max_in_flight",
     "timeout_s",
 )
+
+
+_DAY_S = 86_400.0
+
+
+@deconstructible
+class AtMost(MaxValueValidator):
+    """An upper bound that NaN does not slip past: it is neither more nor less than anything."""
+
+    def compare(self, a: Any, b: Any) -> bool:
+        return not a <= b
+
+
+def _between(least: float, most: float) -> list[BaseValidator]:
+    """Bounds of a column: what lies outside could not be reckoned with, by Redis or by a calendar."""
+    return [MinValueValidator(least), AtMost(most)]
 
 
 class ChannelQuerySet(models.QuerySet["Channel"]):
@@ -103,17 +120,17 @@ class Channel(models.Model):
     secret_names = models.JSONField(default=list, blank=True, editable=False)
 
     max_attempts = models.PositiveSmallIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Tries in all. Empty: 10."
+        null=True, blank=True, validators=_between(1, 1000), help_text="Tries in all. Empty: 10."
     )
     retry_base_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="First step of the backoff. Empty: 10 s."
+        null=True, blank=True, validators=_between(0.0, _DAY_S), help_text="First step of the backoff. Empty: 10 s."
     )
     retry_cap_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="Longest step. Empty: 6 hours."
+        null=True, blank=True, validators=_between(0.0, 7 * _DAY_S), help_text="Longest step. Empty: 6 hours."
     )
     retry_jitter = models.BooleanField(null=True, blank=True, help_text="Draw each wait at random. Empty: yes.")
     retry_window_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0)], help_text="How long it is tried. Empty: 3 days."
+        null=True, blank=True, validators=_between(0.0, 90 * _DAY_S), help_text="How long it is tried. Empty: 3 days."
     )
     transient_codes = ArrayField(
         models.PositiveSmallIntegerField(validators=[MinValueValidator(100), MaxValueValidator(599)]),
@@ -124,38 +141,32 @@ class Channel(models.Model):
     )
 
     breaker_consecutive_failures = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Open after so many in a row. Empty: 10."
+        null=True, blank=True, validators=_between(1, 1_000_000), help_text="Open after so many in a row. Empty: 10."
     )
     breaker_failure_rate = models.FloatField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0.01), MaxValueValidator(1.0)],
-        help_text="Open at this share of failures. Empty: 0.7.",
+        null=True, blank=True, validators=_between(0.01, 1.0), help_text="Open at this share of failures. Empty: 0.7."
     )
     breaker_min_calls = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="… of at least so many tries. Empty: 10."
+        null=True, blank=True, validators=_between(1, 1_000_000), help_text="… of at least so many tries. Empty: 10."
     )
     breaker_window_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(1.0)], help_text="… within this time. Empty: 300 s."
+        null=True, blank=True, validators=_between(1.0, _DAY_S), help_text="… within this time. Empty: 300 s."
     )
     breaker_cooldown_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.1)], help_text="First pause when open. Empty: 30 s."
+        null=True, blank=True, validators=_between(0.1, _DAY_S), help_text="First pause when open. Empty: 30 s."
     )
 
     rate_per_s = models.FloatField(
-        null=True, blank=True, validators=[MinValueValidator(0.0001)], help_text="Most per second. Empty: no limit."
+        null=True, blank=True, validators=_between(0.0001, 100_000.0), help_text="Most per second. Empty: no limit."
     )
     rate_burst = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="At once after a pause. Empty: the rate."
+        null=True, blank=True, validators=_between(1, 1_000_000), help_text="At once after a pause. Empty: the rate."
     )
     max_in_flight = models.PositiveIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Open requests per worker. Empty: 100."
+        null=True, blank=True, validators=_between(1, 10_000), help_text="Open requests per worker. Empty: 100."
     )
     timeout_s = models.FloatField(
-        null=True,
-        blank=True,
-        validators=[MinValueValidator(0.1), MaxValueValidator(60.0)],
-        help_text="Longest wait for an answer. Empty: 15 s.",
+        null=True, blank=True, validators=_between(0.1, 60.0), help_text="Longest wait for an answer. Empty: 15 s."
     )
 
     #: Since when it answers so slowly that it travels in a lane of its own; None while it is quick.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import FloatField
 
-from channels_app.models import Channel
+from channels_app.models import PATIENCE, Channel
 from notifications import clock
 from notifications.import_block import Faulty
 from notifications.import_file import Imported, Target, derived_key, import_file
@@ -254,6 +256,13 @@ def test_everything_that_is_wrong_is_named_at_once(file: Path) -> None:
 def test_codes_that_are_none_are_refused(file: Path, codes: Any) -> None:
     found = problems(write(file, channels=[{"type": "server_log", "transient_codes": codes}]))
     assert list(found) == ["notifications.channels[0].transient_codes"]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e15, "nan"])
+@pytest.mark.parametrize("name", [name for name in PATIENCE if isinstance(Channel._meta.get_field(name), FloatField)])
+def test_numbers_that_nobody_can_reckon_with_are_refused(file: Path, name: str, value: Any) -> None:
+    found = problems(write(file, channels=[{"type": "server_log", name: value}]))
+    assert list(found) == [f"notifications.channels[0].{name}"]
 
 
 def test_a_key_that_is_taken_by_something_else_is_refused(file: Path) -> None:
