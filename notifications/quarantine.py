@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
+from django.db import IntegrityError, transaction
 
 from channels_app.breaker import Change, State, default_breakers
 from channels_app.models import Channel
@@ -45,15 +46,21 @@ _log = structlog.get_logger(__name__)
 
 def learn(tried: Iterable[Tried], changes: Mapping[int, Change], book: Rulebook, now: datetime) -> None:
     """Draw the consequences of what was seen: impose, probe on, or restore. Touches the database only then."""
-    alive: set[int] = set()
+    alive: dict[int, ChannelInUse] = {}
+    ended: dict[int, Tried] = {}
     for one in tried:
-        channel, outcome = one.held.channel, one.verdict.outcome
+        channel = one.held.channel
         if is_sign_of_life(one.verdict):
-            alive.add(channel.id)
-            if channel.row.quarantined_at is not None:
-                restore(channel.row, by="a probe that arrived", now=now)
-        elif outcome is Outcome.GONE and channel.row.quarantined_at is None:
-            impose(channel, f"The far end says that it has ended: {one.verdict.code} {one.verdict.detail}", now)
+            alive[channel.id] = channel
+        elif one.verdict.outcome is Outcome.GONE:
+            ended.setdefault(channel.id, one)
+    for channel in alive.values():
+        if channel.row.quarantined_at is not None:
+            restore(channel.row, by="a probe that arrived", now=now)
+    for one in ended.values():
+        if one.held.channel.row.quarantined_at is None:
+            said = f"{one.verdict.code} {one.verdict.detail}"
+            impose(one.held.channel, f"The far end says that it has ended: {said}", now)
     _note_working(alive, changes, book)
     for channel_id, change in changes.items():
         if change.after is State.OPEN:
@@ -61,28 +68,33 @@ def learn(tried: Iterable[Tried], changes: Mapping[int, Change], book: Rulebook,
 
 
 def impose(channel: ChannelInUse, evidence: str, now: datetime) -> None:
-    """Take a channel out of service and tell its owner elsewhere. Doing it twice changes nothing."""
+    """Take a channel out of service and tell its owner elsewhere. Doing it twice changes nothing.
+
+    Both or neither: who is killed in between leaves it to the next who sees the same.
+    """
     probe_at = now + timedelta(seconds=FIRST_PAUSE_S)
-    if not Channel.objects.quarantine(channel.id, reason=evidence, now=now, probe_at=probe_at):
-        return
+    with transaction.atomic():
+        owner = _owner(channel.row)
+        if not Channel.objects.quarantine(channel.id, reason=evidence, now=now, probe_at=probe_at):
+            return
+        text = f"{evidence} What is meant for it waits; it is tried again from time to time and comes back by itself."
+        _tell(channel.row, owner, event_type="channel_quarantined", what="is out of service", text=text, now=now)
     _log.warning("channel_quarantined", channel=channel.row.key, evidence=evidence)
-    _tell(
-        channel.row,
-        "channel_quarantined",
-        f"{channel.row.name} is out of service",
-        f"{evidence} What is meant for it waits; it is tried again from time to time and comes back by itself.",
-        now,
-    )
 
 
 def restore(row: Channel, *, by: str, now: datetime) -> bool:
-    """Bring a channel back, with what waited for it. False when it was in service."""
-    if not Channel.objects.restore(row.pk):
-        return False
-    waited = transitions.release(row.pk, code=CODE, now=now, spread_s=RELEASE_SPREAD_S)
+    """Bring a channel back, with what waited for it, and tell its owner: all of it or nothing.
+
+    False when it was in service.
+    """
+    with transaction.atomic():
+        owner = _owner(row)
+        if not Channel.objects.restore(row.pk):
+            return False
+        waited = transitions.release(row.pk, code=CODE, now=now, spread_s=RELEASE_SPREAD_S)
+        text = f"Brought back by {by}; {waited} deliveries follow."
+        _tell(row, owner, event_type="channel_restored", what="is back in service", text=text, now=now)
     _log.info("channel_restored", channel=row.key, by=by, waited=waited)
-    text = f"Brought back by {by}; {waited} deliveries follow."
-    _tell(row, "channel_restored", f"{row.name} is back in service", text, now)
     return True
 
 
@@ -153,15 +165,31 @@ def _provider_is_down(channel: ChannelInUse, book: Rulebook) -> bool:
     return failing >= PROVIDER_CHANNELS and failing >= PROVIDER_SHARE * len(others)
 
 
-def _tell(row: Channel, event_type: str, title: str, body: str, now: datetime) -> None:
-    """Through Belfry itself: policies decide who hears of it, the channel in question waits like all others."""
-    owner = Streamer.objects.filter(key=row.owner_key).first() if row.owner_key else None
+def _owner(row: Channel) -> Streamer | None:
+    """Whose channel it is; he stays until the transaction ends.
+
+    Asked before the channel is touched: who deletes him takes him first, too, and then what he shares with channels.
+    """
+    if not row.owner_key:
+        return None
+    return Streamer.objects.select_for_update(no_key=True).filter(key=row.owner_key).first()
+
+
+def _tell(row: Channel, owner: Streamer | None, *, event_type: str, what: str, text: str, now: datetime) -> None:
+    """Through Belfry itself: policies decide who hears of it, the channel in question waits like all others.
+
+    What is refused is logged: that nobody could be told must not stop what he would have been told of.
+    """
     draft = Draft(
         event_type=event_type,
         priority=int(Priority.HIGH),
-        title=title,
-        body=body,
+        title=f"{row.name} {what}",
+        body=text,
         data={"channel": row.key, "kind": row.kind},
         streamer=owner.key if owner else None,
     )
-    intake.accept([draft], producer=None, now=now)
+    try:
+        with transaction.atomic():
+            intake.accept([draft], producer=None, now=now)
+    except (intake.Refused, IntegrityError) as refusal:
+        _log.warning("owner_not_told", channel=row.key, event_type=event_type, error=type(refusal).__name__)

@@ -74,9 +74,16 @@ def change_lane(channel_ids: Sequence[int], *, from_lanes: Sequence[str], to: st
     return len(statement.run(_CHANGE_LANE, values))
 
 
+# The channels are locked to wait for whoever is restoring one of them: his transaction may have looked for what
+# waits before these did, and is not to be seen before it ends.
 _RELEASE_RESTORED = """
+WITH asked AS MATERIALIZED (
+    SELECT id, quarantined_at FROM channels_app_channel
+    WHERE id IN (SELECT channel_id FROM notifications_delivery WHERE id = ANY(%(ids)b::int8[]))
+    ORDER BY id FOR SHARE
+)
 UPDATE notifications_delivery d SET due_at = %(now)b + random() * make_interval(secs => %(spread_s)b::float8)
-FROM channels_app_channel c
+FROM asked c
 WHERE d.id = ANY(%(ids)b::int8[]) AND d.state = 'scheduled' AND d.reason_code = %(code)b
   AND c.id = d.channel_id AND c.quarantined_at IS NULL
 RETURNING d.id
