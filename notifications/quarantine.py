@@ -108,10 +108,14 @@ def is_sign_of_life(verdict: Verdict) -> bool:
 
 def take_probe(channel: ChannelInUse, now: datetime) -> bool:
     """Whether this caller may send one delivery to a quarantined channel, to find out."""
-    if channel.row.probe_at is None or channel.row.probe_at > now:
+    row = channel.row
+    if row.probe_at is None or row.probe_at > now:
         return False
-    next_at = now + timedelta(seconds=pause_s(channel.row.probes + 1))
-    return Channel.objects.take_probe(channel.id, now=now, next_at=next_at)
+    next_at = now + timedelta(seconds=pause_s(row.probes + 1))
+    taken = Channel.objects.take_probe(channel.id, now=now, next_at=next_at)
+    # Probes leave the rules as they are: nobody reads all of them anew for when the next one is.
+    row.refresh_from_db(fields=["probe_at", "probes"])
+    return taken
 
 
 def wait(channel: ChannelInUse, now: datetime) -> tuple[datetime, str]:

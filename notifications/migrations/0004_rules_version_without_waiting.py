@@ -36,13 +36,15 @@ _REFERENCING = {"INSERT": _NEW, "UPDATE": _BOTH, "DELETE": _OLD, "TRUNCATE": ""}
 
 #: A streamer's key is a name in the rules; those about whom there are none change nothing.
 _IDLE_OF_STREAMERS = ("name", "platform", "tags", "created_at", "updated_at")
+#: When a probe is due is asked where it is taken.
+_IDLE_OF_CHANNELS = ("probe_at", "probes", "created_at", "updated_at")
 _DATES = ("created_at", "updated_at")
 
 TABLES = {
     "notifications_streamer": (("UPDATE",), _IDLE_OF_STREAMERS),
     "notifications_policy": (tuple(_REFERENCING), _DATES),
     "notifications_policy_channels": (tuple(_REFERENCING), _DATES),
-    "channels_app_channel": (tuple(_REFERENCING), _DATES),
+    "channels_app_channel": (tuple(_REFERENCING), _IDLE_OF_CHANNELS),
 }
 
 DROP_OLD = "".join(f"DROP TRIGGER belfry_rules_changed ON {table};" for table in TABLES)

@@ -36,6 +36,7 @@ from tests.notifications.scene import (
     configured,
     drain,
     eventually,
+    forget_the_rules,
     idempotency_ids,
     in_background,
     make_due,
@@ -74,6 +75,7 @@ def out_of_service(channel: Channel, *, probe_in: timedelta = HOUR, probes: int 
 
 def probe_is_due(channel: Channel) -> None:
     Channel.objects.filter(pk=channel.pk).update(probe_at=clock.now() - SECOND)
+    forget_the_rules()
 
 
 def told() -> list[str]:
@@ -204,6 +206,14 @@ class TestProbes:
         drain()
         assert states(channel) == {"scheduled": 3}
         assert fresh(channel).quarantined_at is not None
+
+    def test_who_comes_too_late_for_a_probe_knows_when_the_next_one_is(self, world: World) -> None:
+        """Its rules are from before; what it was to send would come back every ten seconds."""
+        channel = out_of_service(channel_at(world.sink_url("too-late")), probe_in=-SECOND)
+        late, now = ChannelInUse(channel), clock.now()
+        assert quarantine.take_probe(ChannelInUse(fresh(channel)), now)
+        assert not quarantine.take_probe(late, now)
+        assert quarantine.wait(late, now)[0] == fresh(channel).probe_at == now + timedelta(seconds=pause_s(1))
 
     def test_until_its_time_there_is_no_probe(self, world: World) -> None:
         channel = out_of_service(channel_at(world.sink_url("early")), probe_in=HOUR)

@@ -17,7 +17,7 @@ from notifications.models import Policy, RulesVersion, Streamer
 from notifications.policy import Scope
 from notifications.rulebook import ChannelInUse
 from tests.notifications.locks import locked
-from tests.notifications.scene import at_once, channel_at
+from tests.notifications.scene import HOUR, at_once, channel_at
 
 pytestmark = pytest.mark.django_db
 
@@ -113,6 +113,10 @@ class TestWhatNoRuleDependsOn:
     def test_what_is_noted_already(self) -> None:
         self.channels.note_failing(self.channel.pk, clock.now())
         self.channels.note_quick(self.channel.pk)
+
+    def test_a_probe(self) -> None:
+        now = clock.now()
+        assert self.channels.take_probe(self.channel.pk, now=now, next_at=now + HOUR)
 
     def test_what_is_saved_as_it_was(self) -> None:
         Channel.objects.get().save()
