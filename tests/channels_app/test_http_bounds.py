@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import resource
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
+import pycurl
 import pytest
 
 from channels_app.http import (
+    Exchanges,
     NoAnswer,
     Reason,
     verdict_of,
@@ -191,3 +195,43 @@ def test_a_host_that_takes_no_connection_is_given_up_in_the_connect_time() -> No
 def test_a_name_without_an_address_is_told_as_such() -> None:
     ended = no_answer(post("http://nobody.invalid/"))
     assert (ended.reason, ended.sent, verdict_of(ended).outcome) == (Reason.DNS, False, Outcome.TRANSIENT)
+
+
+def test_a_request_under_way_takes_little_memory() -> None:
+    """A worker has thousands of them: each keeps what it needs, and no buffer for one a hundred times as large."""
+    allocated_bytes, count = _allocated_by_glibc(), 300
+    with socket.create_server(("127.0.0.1", 0), backlog=count) as listener, Exchanges[int](LOOPBACK) as exchanges:
+        request = post(f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 500)
+        before = allocated_bytes()
+        for number in range(count):
+            exchanges.start(number, request, timeout_s=30)
+        while not all(handle.curl.getinfo(pycurl.REQUEST_SIZE) for handle in exchanges._all):
+            exchanges.poll(0.01)
+        assert (allocated_bytes() - before) / count < 40_000
+
+
+class _Mallinfo2(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in [
+            "arena",
+            "ordblks",
+            "smblks",
+            "hblks",
+            "hblkhd",
+            "usmblks",
+            "fsmblks",
+            "uordblks",
+            "fordblks",
+            "keepcost",
+        ]
+    )
+
+
+def _allocated_by_glibc() -> Callable[[], int]:
+    """Asks how many bytes are allocated, small Python objects aside. Skips the test where nobody can tell."""
+    mallinfo2 = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if mallinfo2 is None:
+        pytest.skip("this C library does not tell what is allocated")
+    mallinfo2.restype = _Mallinfo2
+    return lambda: int((figures := mallinfo2()).uordblks + figures.hblkhd)
