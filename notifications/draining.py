@@ -11,7 +11,7 @@ import structlog
 from django.conf import settings
 
 from channels_app import http
-from notifications import lanes
+from notifications import freed_memory, lanes
 from notifications.carriers import BlockingCarrier, Carrier, HttpCarrier
 from notifications.pump import Drained, Pace, Pump
 from notifications.retry import Schedule
@@ -24,6 +24,8 @@ _claiming: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 #: Pumps of a lane in this process: one that claims, and one whose last requests are still under way.
 MOST_PUMPS = 2
+#: A pump that has settled fewer leaves too little memory behind to look for it.
+MUCH = 1000
 _alive: Counter[str] = Counter()
 
 
@@ -51,6 +53,8 @@ def drain(
         drained = pump.run(hand_on, may_hand_on=lambda: _alive[lane] < MOST_PUMPS)
     finally:
         _alive[lane] -= 1
+    if drained.settled >= MUCH:
+        freed_memory.give_back()
     if drained.settled:
         _log.info("drained", lane=lane, settled=drained.settled, statements=drained.statements)
     return drained
