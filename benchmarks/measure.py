@@ -26,6 +26,12 @@ def rss_mb(pid: int) -> float:
     return sum(int(stat[21]) for stat in map(_stat, tree(pid)) if stat) * _PAGE_MB
 
 
+def highest_rss_mb(pid: int) -> float:
+    """The most resident memory that a process ever had, in MB. Its descendants do not count."""
+    status = (Path("/proc") / str(pid) / "status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
 def tree(pid: int) -> list[int]:
     """The process and its descendants that are alive."""
     children: dict[int, list[int]] = {}
