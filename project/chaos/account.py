@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
@@ -39,6 +40,11 @@ class Account:
     seconds: float = 0.0
     #: Why there is no account, or what else went wrong; "" when nothing did.
     trouble: str = ""
+    #: The folder that was kept to be looked at, of a case that broke a promise.
+    left: str = ""
+    #: Which of several runs it was of, from 1 on, and the seed with which it can be played alone; 0: there is one.
+    run: int = 0
+    seed: int = 0
 
     @property
     def balances(self) -> bool:
@@ -64,8 +70,13 @@ class Account:
     def as_json(self) -> dict[str, Any]:
         """The account as `--json` prints it."""
         plain = asdict(self)
-        trouble = plain.pop("trouble")
-        return plain | ({"trouble": trouble} if trouble else {})
+        left_out = {name for name in ("trouble", "left") if not plain[name]} | (set() if self.run else {"run", "seed"})
+        return {name: value for name, value in plain.items() if name not in left_out}
+
+    @classmethod
+    def from_json(cls, line: str) -> Account:
+        """The account that was written as a line of JSON."""
+        return cls(**json.loads(line))
 
 
 def seen_of(accepted: Collection[str], lines: Iterable[Received]) -> dict[str, int]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,12 +18,16 @@ from project.chaos.far_side import FarSide
 from project.chaos.observer import Observer
 from project.chaos.stage import USUAL, Setting, Stage
 from project.chaos.traps import orders_folder
+from project.embedded import process as starting
 from project.embedded.process import Process
 from project.embedded.supervisor import ROOT, Supervisor
-from project.roles import Place, command_line
+from project.roles import SAY_READY, Place, command_line
 
 DELIVERER, CONTROL = "worker-deliver", "worker-control"
 _SPRINGS_WITHIN_S = 20.0
+#: A process that came up beside others on a busy machine, or the work that it is to find.
+_COMES_WITHIN_S = 60.0
+_STOPS_WITHIN_S = 15.0
 _HANDFUL = 3
 
 
@@ -34,8 +39,8 @@ class Scene:
     random: Random
     #: Line of the world's journal at which the case began.
     first_line: int
-    #: Deliveries in workers' hands just before the fault.
-    held_at_start: int = field(default=0, init=False)
+    #: What the case has changed and the next one must not find: undone when all is accounted for.
+    afterwards: ExitStack = field(default_factory=ExitStack, init=False)
 
     @property
     def belfry(self) -> Supervisor:
@@ -48,12 +53,6 @@ class Scene:
     @property
     def observer(self) -> Observer:
         return self.stage.observer
-
-    def look_what_is_held(self) -> None:
-        """Count what is in flight, several times over a moment: the most of it."""
-        for _ in range(10):
-            self.held_at_start = max(self.held_at_start, self.observer.in_flight())
-            time.sleep(0.02)
 
     def pause(self, at_least_s: float, at_most_s: float) -> None:
         """Let a while of random length go by."""
@@ -69,20 +68,28 @@ class Scene:
         if name != DELIVERER:
             self.belfry.kill(name)
             return 0
-        self.wait_for_work()
-        self.belfry.freeze(name)  # So that what it holds can be counted.
-        held = self.observer.in_flight()
+        held = self.freeze_at_work()
         self.belfry.kill(name)
         return max(held, self.observer.in_flight())
+
+    def freeze_at_work(self) -> int:
+        """Let the deliverer hang with work in its hands, so that it can be counted: how many deliveries."""
+        self.wait_for_work()
+        self.belfry.freeze(DELIVERER)
+        return self.observer.in_flight()
 
     def wait_for_return(self, name: str, *, of: int) -> None:
         """Until a process that had the id `of` was started again and is ready."""
         wait_until(lambda: self.belfry.process(name).pid != of, within_s=30, what=f"{name} was started again")
         self.belfry.wait_ready(name)
 
-    def wait_for_work(self) -> None:
+    def wait_for_work(self, who: str = "a worker") -> None:
         """Until workers have a handful of deliveries in their hands. Raises `NeverCame`."""
-        wait_until(lambda: self.observer.in_flight() >= _HANDFUL, within_s=10, what="something was in flight")
+        wait_until(
+            lambda: self.observer.in_flight() >= _HANDFUL,
+            within_s=_COMES_WITHIN_S,
+            what=f"{who} had {_HANDFUL} deliveries in its hands",
+        )
 
     def kill_at(self, step: str) -> int:
         """Let the deliverer die at a step (`traps`); how many deliveries it had in its hands."""
@@ -99,19 +106,32 @@ class Scene:
         process = self.belfry.process(DELIVERER)
         return process.pid != pid or not process.alive
 
-    def beside(self, role: str, name: str, *, pool: str = "threads") -> Process:
-        """Another process of a role beside the usual one, not started yet; whoever starts it ends it."""
+    @contextmanager
+    def beside(self, role: str, name: str, *options: str) -> Iterator[Process]:
+        """Another process of a role beside the usual one, ready for work, until the end of the block.
+
+        `options` come on top of the role's own. Raises `StartFailed` with what it said last.
+        """
         folder = self.stage.folder / name
         folder.mkdir(exist_ok=True)
-        command = [pool if word == "threads" else word for word in command_line(role, Place("127.0.0.1", 0, folder))]
-        return Process(
+        ready = folder / "ready"
+        ready.unlink(missing_ok=True)
+        command = [*command_line(role, Place("127.0.0.1", 0, folder)), *options]
+        process = Process(
             name=name,
             command=[word.replace(f"{role}@", f"{name}@") for word in command],
-            environment={**self.belfry.env, env.READY_FILE.name: str(folder / "ready")},
+            environment={**self.belfry.env, env.READY_FILE.name: str(ready)},
             log=self.belfry.home.logs / f"{name}.log",
             folder=ROOT,
             orphan_signal=signal.SIGKILL,
         )
+        process.start()
+        try:
+            if role in SAY_READY:
+                starting.wait_until(process, ready.exists, within_s=_COMES_WITHIN_S)
+            yield process
+        finally:
+            process.stop(within_s=_STOPS_WITHIN_S)
 
     def set_clock(self, name: str, ahead_s: float) -> None:
         """From now on the wall clock of a process (a worker or beat) is so far ahead (or, negative, behind)."""
@@ -167,5 +187,3 @@ class Case:
     #: About how long the fault lasts, in seconds: the load is spread over it.
     lasts_s: float = 1.0
     setting: Setting = USUAL
-    #: Puts right what the next case must not find, once all is accounted for.
-    tidy: Callable[[Scene], None] = lambda _: None

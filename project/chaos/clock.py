@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from project.chaos.case import CONTROL, DELIVERER, Case, Scene
+from project.chaos.case import Case, Scene
 
 _HOUR_S = 3600.0
-_PROCESSES = (DELIVERER, CONTROL, "beat")
 
 
 def _jump(**ahead_s: float) -> Callable[[Scene], int]:
     def fault(scene: Scene) -> int:
-        for name, seconds in ahead_s.items():
-            scene.set_clock(name.replace("_", "-"), seconds)
+        for process, seconds in ahead_s.items():
+            name = process.replace("_", "-")
+            scene.set_clock(name, seconds)
+            scene.afterwards.callback(scene.set_clock, name, 0)
         scene.pause(2.0, 4.0)
         return 0
 
     return fault
-
-
-def _set_right(scene: Scene) -> None:
-    for name in _PROCESSES:
-        scene.set_clock(name, 0)
 
 
 CASES = (
@@ -31,13 +27,11 @@ CASES = (
         what="the clocks of both workers jump an hour ahead of beat's",
         fault=_jump(worker_deliver=_HOUR_S, worker_control=_HOUR_S),
         lasts_s=3,
-        tidy=_set_right,
     ),
     Case(
         name="clock-back",
         what="the clocks of beat and one worker jump back by an hour",
         fault=_jump(beat=-_HOUR_S, worker_deliver=-_HOUR_S),
         lasts_s=3,
-        tidy=_set_right,
     ),
 )

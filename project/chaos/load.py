@@ -46,7 +46,7 @@ def drafts(name: str, random: Random) -> Iterator[Draft]:
         if fate < 0.05:
             draft["priority"] = "low"  # Below what the policy lets through.
         elif fate < 0.10:
-            draft["scheduled_at"] = _soon(1.0 + 2 * random.random())
+            draft["scheduled_at"] = _soon(0.5 + random.random())
         elif fate < 0.13:
             draft["expires_at"] = _soon(2.0)
         yield draft

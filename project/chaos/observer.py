@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-_IN_FLIGHT = "SELECT count(*) FROM notifications_delivery WHERE state = 'sending'"
+_LEASES = "SELECT id, token FROM notifications_delivery WHERE state = 'sending'"
 
 #: Of what was accepted in a span of time, what has not come to its end; channels that fail on purpose left out.
 _UNMOVED = """
@@ -52,7 +52,8 @@ SELECT DISTINCT pid FROM pg_locks
 WHERE NOT granted AND locktype = 'relation' AND relation = %s::regclass
 """
 
-_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+#: Before everything, and after it.
+EVER, NEVER = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 
 
 class Observer:
@@ -76,9 +77,14 @@ class Observer:
 
     def in_flight(self) -> int:
         """How many deliveries workers hold."""
-        return int(self._ask(_IN_FLIGHT))
+        return len(self.leases())
 
-    def unmoved(self, since: datetime, until: datetime = _EVER, *, but: Sequence[str] = ()) -> int:
+    def leases(self) -> frozenset[tuple[int, int]]:
+        """Id and token of each delivery that a worker holds."""
+        with self._connected() as connection:
+            return frozenset(connection.execute(_LEASES).fetchall())
+
+    def unmoved(self, since: datetime, until: datetime = NEVER, *, but: Sequence[str] = ()) -> int:
         """How much of what was accepted from `since` on and before `until` is not at its end; not in channels `but`."""
         return int(self._ask(_UNMOVED, {"since": since, "until": until, "but": list(but)}))
 

@@ -30,24 +30,25 @@ _LOOK_EVERY_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Playing:
-    """One run of one case. `size` is about how many notifications are told, `run` numbers the repetitions."""
+    """One case, once. `size` is about how many notifications are told, `seed` makes the random moments."""
 
     case: Case
     stage: Stage
     screen: Screen
     size: int
     seed: int
-    run: int = 0
 
     def account(self) -> Account:
         """Play it to its end."""
+        seed = f"{self.seed} {self.case.name}"
+        scene = Scene(self.stage, Random(seed), self.stage.world.length())
+        name = f"{self.case.name}-{scene.first_line}"  # Never the same twice on a stage.
+        url, key = self.stage.belfry.url, self.stage.producer_key
+        with scene.afterwards:
+            return self._played(scene, Load(url, key, name=name, rate=self._rate(), seed=seed))
+
+    def _played(self, scene: Scene, load: Load) -> Account:
         began = datetime.now(UTC)
-        name = f"{self.case.name}-{self.run}"
-        random = Random(f"{self.seed} {name}")
-        scene = Scene(self.stage, random, self.stage.world.length())
-        load = Load(
-            self.stage.belfry.url, self.stage.producer_key, name=name, rate=self._rate(), seed=f"{self.seed} {name}"
-        )
         self._show("load", load.told)
         load.start()
         try:
@@ -56,9 +57,7 @@ class Playing:
             load.end()
         load.wait()
         self._until_nothing_moves(began, load)
-        account = self._draw_up(scene, load.told, began, in_flight, recovered_s, trouble)
-        self.case.tidy(scene)
-        return account
+        return self._draw_up(scene, load.told, began, in_flight, recovered_s, trouble)
 
     def _rate(self) -> float:
         seconds = sum(LEAD_S) / 2 + self.case.lasts_s + TAIL_S
@@ -69,7 +68,6 @@ class Playing:
         scene.pause(*LEAD_S)
         self._show("fault", load.told)
         try:
-            scene.look_what_is_held()
             in_flight = self.case.fault(scene)
         except (NeverCame, StartFailed, psycopg.Error) as trouble:
             return 0, 0.0, f"{type(trouble).__name__}: {str(trouble).partition(chr(10))[0]}"

@@ -48,29 +48,26 @@ def _dies_again_and_again(scene: Scene) -> int:
 
 def _wakes_late(scene: Scene) -> int:
     """Stopped for longer than its lease, while another works. Awake again, it changes nothing any more."""
-    other = scene.beside(DELIVERER, "second-deliverer")
-    other.start()
-    try:
-        scene.pause(3.0, 4.0)
-        scene.wait_for_work()
-        scene.belfry.freeze(DELIVERER)
-        held = scene.observer.in_flight()
-        time.sleep(scene.stage.setting.lease_s + 4)
+    with scene.beside(DELIVERER, "second-deliverer"):
+        scene.pause(0.5, 1.5)
+        held = scene.freeze_at_work()
+        leases = scene.observer.leases()
+        time.sleep(scene.stage.setting.lease_s)
+        wait_until(lambda: not leases & scene.observer.leases(), within_s=15, what="another had taken over")
         scene.belfry.thaw(DELIVERER)
         scene.pause(1.0, 2.0)
-    finally:
-        other.stop(within_s=15)
     return held
 
 
 def _power_cut(scene: Scene) -> int:
     """All at once, engines included; then all of it is started again."""
+    held = scene.freeze_at_work()
     names = ("web", "beat", CONTROL, DELIVERER, "valkey", "postgres")
     for name in names:
         scene.belfry.kill(name, restart=False)
     for name in reversed(names):
         scene.belfry.start(name)
-    return scene.held_at_start
+    return held
 
 
 def _rolling_restart(scene: Scene) -> int:
@@ -82,95 +79,60 @@ def _rolling_restart(scene: Scene) -> int:
     return 0
 
 
-def _child_dies(scene: Scene) -> int:
-    """A worker with child processes (-P prefork) loses one. The usual worker has threads, and no child to lose."""
+def _children_die(scene: Scene) -> int:
+    """A worker with child processes (-P prefork) loses them. The usual worker has threads, and no child to lose.
+
+    It works alone, and goes on until all is accounted for: nobody else makes up for what it lost.
+    """
     scene.belfry.stop(DELIVERER)
-    worker = scene.beside(DELIVERER, "worker-prefork", pool="prefork")
-    worker.start()
-    try:
-        wait_until(lambda: len(children(worker.pid)) > 0, within_s=20, what="the worker had a child")
-        scene.wait_for_work()
-        scene.pause(0.0, 1.0)
-        scene.wait_for_work()
-        for child in children(worker.pid):
-            os.kill(child, signal.SIGSTOP)
-        held = scene.observer.in_flight()
-        for child in children(worker.pid):
-            os.kill(child, signal.SIGKILL)
-        scene.pause(2.0, 2.0)
-    finally:
-        worker.stop(within_s=15)
-        scene.belfry.start(DELIVERER)
+    scene.afterwards.callback(scene.belfry.start, DELIVERER)
+    worker = scene.afterwards.enter_context(scene.beside(DELIVERER, "worker-prefork", "-P", "prefork", "-c", "2"))
+    scene.pause(0.0, 1.0)
+    scene.wait_for_work("the prefork worker")
+    doomed = children(worker.pid)
+    for child in doomed:
+        os.kill(child, signal.SIGSTOP)
+    held = scene.observer.in_flight()
+    for child in doomed:
+        os.kill(child, signal.SIGKILL)
     return held
 
 
+def _dies(name: str, what: str, fault: Callable[[Scene], int], *, lasts_s: float = 1.0) -> Case:
+    """Somebody dies, or seems to, with work in its hands: it may come a second time."""
+    return Case(name=name, what=what, fault=fault, repeats=Repeats.HELD, lasts_s=lasts_s)
+
+
 CASES = (
-    Case(
-        name="killed-before-claim",
-        repeats=Repeats.HELD,
-        what="the worker dies before it claims",
-        fault=_dies_at(BEFORE_CLAIM),
+    _dies("killed-before-claim", "the worker dies before it claims", _dies_at(BEFORE_CLAIM)),
+    _dies("killed-after-claim", "the worker dies after it claimed", _dies_at(AFTER_CLAIM)),
+    _dies("killed-while-sending", "the worker dies while requests are under way", _kills(DELIVERER)),
+    _dies(
+        "killed-before-settle",
+        "the worker dies after the answer and before it is written",
+        _dies_at(BEFORE_SETTLE),
     ),
-    Case(
-        name="killed-after-claim",
-        repeats=Repeats.HELD,
-        what="the worker dies after it claimed",
-        fault=_dies_at(AFTER_CLAIM),
+    _dies(
+        "killed-during-settle",
+        "the worker dies while its result is written; Postgres goes on writing",
+        _dies_during_settle(undone=False),
     ),
-    Case(
-        name="killed-while-sending",
-        repeats=Repeats.HELD,
-        what="the worker dies while requests are under way",
-        fault=_kills(DELIVERER),
+    _dies(
+        "killed-during-settle-undone",
+        "the worker dies while its result is written; Postgres undoes it",
+        _dies_during_settle(undone=True),
     ),
-    Case(
-        name="killed-before-settle",
-        repeats=Repeats.HELD,
-        what="the worker dies after the answer and before it is written",
-        fault=_dies_at(BEFORE_SETTLE),
-    ),
-    Case(
-        name="killed-during-settle",
-        repeats=Repeats.HELD,
-        what="the worker dies while its result is written; Postgres goes on writing",
-        fault=_dies_during_settle(undone=False),
-    ),
-    Case(
-        name="killed-during-settle-undone",
-        repeats=Repeats.HELD,
-        what="the worker dies while its result is written; Postgres undoes it",
-        fault=_dies_during_settle(undone=True),
-    ),
-    Case(
-        name="killed-again-and-again",
-        repeats=Repeats.HELD,
-        what="the worker dies four times in a row",
-        fault=_dies_again_and_again,
-        lasts_s=12,
-    ),
-    Case(
-        name="wakes-late",
-        what="a worker hangs for longer than its lease, another takes over, and it wakes up",
-        fault=_wakes_late,
-        repeats=Repeats.HELD,
+    _dies("killed-again-and-again", "the worker dies four times in a row", _dies_again_and_again, lasts_s=12),
+    _dies(
+        "wakes-late",
+        "a worker hangs for longer than its lease, another takes over, and it wakes up",
+        _wakes_late,
         lasts_s=10,
     ),
-    Case(
-        name="child-killed",
-        repeats=Repeats.HELD,
-        what="the child of a prefork worker dies",
-        fault=_child_dies,
-        lasts_s=10,
-    ),
+    _dies("child-killed", "the children of a prefork worker die", _children_die, lasts_s=10),
     Case(name="control-killed", what="the worker that routes and sweeps dies", fault=_kills(CONTROL)),
     Case(name="web-killed", what="the web process dies while it accepts", fault=_kills("web")),
-    Case(
-        name="power-cut",
-        repeats=Repeats.HELD,
-        what="every process dies at once, engines included",
-        fault=_power_cut,
-        lasts_s=4,
-    ),
+    _dies("power-cut", "every process dies at once, engines included", _power_cut, lasts_s=4),
     Case(
         name="rolling-restart",
         what="every process is restarted in order, one after the other",

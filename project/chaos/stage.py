@@ -15,13 +15,17 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote, urlsplit
 
+import psycopg
+
 from project import env
 from project.chaos.far_side import FarSide
-from project.chaos.observer import Observer
+from project.chaos.observer import EVER, Observer
 from project.chaos.relay import Relay
 from project.demo.client import Client
 from project.embedded.home import Home
+from project.embedded.process import StartFailed
 from project.embedded.supervisor import Supervisor
+from project.roles import ROLES
 
 #: Fails as long as a case lasts. Its letters die, and in nobody's way.
 BROKEN, BROKEN_PLACE = "chaos-broken", "hooks/broken"
@@ -86,6 +90,18 @@ class Stage:
         self._stack.close()
         if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def what_is_wrong(self) -> str:
+        """Why the next case would not find it as the first one did; "" when it would."""
+        down = [name for name in (*ROLES, "postgres", "valkey") if not self.belfry.process(name).alive]
+        if down:
+            return f"{', '.join(down)} not running"
+        try:
+            self.belfry.wait_ready()
+            moving = self.observer.unmoved(EVER)
+        except (StartFailed, psycopg.Error) as trouble:
+            return str(trouble).partition("\n")[0]
+        return f"{moving} still move" if moving else ""
 
     def client(self, role: str) -> Client:
         """A caller of the API. The caller closes it."""

@@ -44,20 +44,13 @@ def _told_in_two_ways(scene: Scene) -> int:
 
 def _two_sweeps(scene: Scene) -> int:
     """A second beat and a second worker that sweeps run, and sweeps are asked for again and again."""
-    beside = [scene.beside("beat", "second-beat"), scene.beside(CONTROL, "second-control")]
     publisher = _publisher(scene)
-    for process in beside:
-        process.start()
-    try:
-        scene.pause(2.0, 3.0)
+    with scene.beside("beat", "second-beat"), scene.beside(CONTROL, "second-control"):
         for _ in range(40):
             for _ in range(5):
                 publisher.send_task("notifications.sweep", queue=SWEEP)
             scene.pause(0.05, 0.2)
-    finally:
-        publisher.close()
-        for process in beside:
-            process.stop(within_s=15)
+    publisher.close()
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -48,6 +49,12 @@ def test_an_account_in_json_has_the_words_of_the_command() -> None:
     words = "case accepted delivered dead suppressed cancelled waiting lost duplicates in_flight recovered_s seconds"
     assert list(GOOD.as_json()) == words.split()
     assert replace(GOOD, trouble="x").as_json()["trouble"] == "x"
+    assert replace(GOOD, run=1).as_json()["seed"] == 0
+
+
+def test_an_account_can_be_read_again() -> None:
+    account = replace(GOOD, trouble="x", left="/some/folder", run=2, seed=8)
+    assert Account.from_json(json.dumps(account.as_json())) == account
 
 
 def test_a_ledger_becomes_an_account() -> None:

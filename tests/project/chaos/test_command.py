@@ -23,13 +23,16 @@ from project.embedded.supervisor import ROOT
 DOCUMENT = ROOT / "docs" / "chaos.md"
 
 
-@pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """What would have been played; a case that ends in `-killed` loses something."""
-    seen: list[tuple[str, int]] = []
+Played = list[tuple[str, int]]
 
-    def play(self: Chaos, case: Case, run: int = 0) -> Account:
-        seen.append((case.name, run))
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Played:
+    """What would have been played, and with which seed; a case that ends in `-killed` loses something."""
+    seen: Played = []
+
+    def play(self: Chaos, case: Case) -> Account:
+        seen.append((case.name, self.seed))
         lost = int(case.name.endswith("-killed"))
         return Account(case=case.name, accepted=2, delivered=2 - lost, lost=lost)
 
@@ -49,41 +52,82 @@ def test_the_document_lists_the_cases_as_they_are() -> None:
     assert rows == [(case.name, case.what, case.repeats.value) for case in CASES.values()]
 
 
-def test_all_cases_are_played_as_often_as_asked(played: list[tuple[str, int]], capsys: Any) -> None:
+def test_all_cases_are_played_as_often_as_asked_each_time_with_the_next_seed(played: Played, capsys: Any) -> None:
     assert exit_code("flushed", "beat-dead", "--runs", "2") == 0
-    assert played == [("flushed", 0), ("beat-dead", 0), ("flushed", 1), ("beat-dead", 1)]
-    assert capsys.readouterr().out.count("kept") == 4
+    assert played == [("flushed", 7), ("beat-dead", 7), ("flushed", 8), ("beat-dead", 8)]
+    rows, summary = capsys.readouterr().out.split("\n\n")
+    assert rows.count("kept") == 4
+    assert summary.count("kept") == 2
 
 
-def test_json_is_one_list_with_an_object_a_case(played: list[tuple[str, int]], capsys: Any) -> None:
+def test_a_case_that_is_named_twice_is_played_once_a_run(played: Played) -> None:
+    assert exit_code("flushed", "flushed") == 0
+    assert played == [("flushed", 7)]
+
+
+def test_standard_error_tells_how_far_it_is(played: Played, capsys: Any) -> None:
+    exit_code("web-killed", "flushed", "--runs", "2")
+    lines = [re.sub(r"\d+:\d\d$", "time", line) for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "run 1/2, case 1/2: 0 kept, 1 broken, time",
+        "run 1/2, case 2/2: 1 kept, 1 broken, time",
+        "run 2/2, case 1/2: 1 kept, 2 broken, time",
+        "run 2/2, case 2/2: 2 kept, 2 broken, time",
+    ]
+
+
+def test_of_several_runs_each_object_says_which_and_how_to_play_it_alone(played: Played, capsys: Any) -> None:
+    exit_code("flushed", "--json", "--runs", "2", "--seed", "0")
+    told = json.loads(capsys.readouterr().out)
+    assert [(entry["run"], entry["seed"]) for entry in told] == [(1, 0), (2, 1)]
+
+
+def test_each_account_is_added_to_a_file_as_soon_as_it_is_there(
+    played: Played, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    out, lengths = tmp_path / "accounts", []
+    play = Chaos.play
+
+    def looking(self: Chaos, case: Case) -> Account:
+        lengths.append(len(out.read_text().splitlines()))
+        return play(self, case)
+
+    monkeypatch.setattr(Chaos, "play", looking)
+    exit_code("flushed", "beat-dead", "--out", str(out), "--json")
+    exit_code("web-killed", "--out", str(out))
+    assert lengths == [0, 1, 2]
+    lines = out.read_text().splitlines()
+    assert [json.loads(line)["case"] for line in lines] == ["flushed", "beat-dead", "web-killed"]
+    assert [json.loads(line) for line in lines[:2]] == json.loads(capsys.readouterr().out.splitlines()[0])
+
+
+def test_json_is_one_list_with_an_object_a_case(played: Played, capsys: Any) -> None:
     assert exit_code("flushed", "beat-dead", "--json") == 0
     printed = capsys.readouterr().out
     assert [entry["case"] for entry in json.loads(printed)] == ["flushed", "beat-dead"]
     assert len(printed.splitlines()) == 1
 
 
-def test_a_broken_promise_is_an_exit_code(played: list[tuple[str, int]], capsys: Any) -> None:
+def test_a_broken_promise_is_an_exit_code(played: Played, capsys: Any) -> None:
     assert exit_code("web-killed", "flushed") == 1
     assert len(played) == 2
     assert "1 lost" in capsys.readouterr().out
 
 
-def test_who_interrupts_it_hears_of_what_was_over(
-    played: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
+def test_who_interrupts_it_hears_of_what_was_over(played: Played, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     play = Chaos.play
 
-    def interrupted(self: Chaos, case: Case, run: int = 0) -> Account:
+    def interrupted(self: Chaos, case: Case) -> Account:
         if played:
             raise KeyboardInterrupt
-        return play(self, case, run)
+        return play(self, case)
 
     monkeypatch.setattr(Chaos, "play", interrupted)
     assert exit_code("flushed", "beat-dead", "--json") == 130
     assert [entry["case"] for entry in json.loads(capsys.readouterr().out)] == ["flushed"]
 
 
-def test_a_case_that_is_none_is_refused(played: list[tuple[str, int]]) -> None:
+def test_a_case_that_is_none_is_refused(played: Played) -> None:
     with pytest.raises(CommandError, match="no case nonsense"):
         call_command("chaos", "nonsense")
     assert played == []
@@ -105,9 +149,10 @@ def test_a_screen_that_is_no_terminal_gets_whole_lines_only() -> None:
     stream = StringIO()
     screen = Screen(stream)
     screen.moving("flushed", "load", 3)
-    screen.row(Account(case="flushed", accepted=1, delivered=1))
+    screen.row(Account(case="flushed", accepted=1, delivered=1, left="/some/folder"))
     assert "\x1b" not in stream.getvalue()
-    assert len(stream.getvalue().splitlines()) == 2
+    assert len(stream.getvalue().splitlines()) == 3
+    assert stream.getvalue().endswith("what flushed left is in /some/folder\n")
 
 
 def test_the_product_knows_nothing_of_chaos() -> None:
