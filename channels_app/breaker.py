@@ -126,10 +126,11 @@ class Breakers:
             answers = self._volatile.run(_ALLOW, [_key(channel) for channel, _, _ in wanted], arguments)
         except Away:
             UNAVAILABLE.inc()
-            return {channel: Allowed(count, 0.0, State.UNKNOWN) for channel, count, _ in wanted}
+            return {channel: _passing(count) for channel, count, _ in wanted}
+        UNAVAILABLE.inc(answers.count(None))
         return {
-            channel: Allowed(count, None if wait_ms is False else wait_ms / 1000, State(state))
-            for (channel, _, _), (count, wait_ms, state) in zip(wanted, answers, strict=True)
+            channel: _allowed(answer) if answer else _passing(count)
+            for (channel, count, _), answer in zip(wanted, answers, strict=True)
         }
 
     def observe_many(
@@ -140,22 +141,20 @@ class Breakers:
             return {}
         rows = [("".join([_LETTERS[signal] for signal in signals]), *_rules(rules)) for _, signals, rules in results]
         try:
-            changes = self._volatile.run(_OBSERVE, [_key(channel) for channel, _, _ in results], (_ms(now), rows))
+            answers = self._volatile.run(_OBSERVE, [_key(channel) for channel, _, _ in results], (_ms(now), rows))
         except Away:
             UNAVAILABLE.inc()
             return {}
-        return {
-            results[at - 1][0]: Change(State(before), State(after), wait_ms / 1000)
-            for at, before, after, wait_ms in changes
-        }
+        UNAVAILABLE.inc(answers.count(None))
+        return {channel: _change(answer) for (channel, _, _), answer in zip(results, answers, strict=True) if answer}
 
     def trip(self, channel_id: int, *, now: datetime | None = None) -> None:
         """Open by hand, until `reset`. Raises `Away`. Redis may forget it: to stop a channel for good, disable it."""
-        self._volatile.run(_FORCE, [_key(channel_id)], (_ms(now), State.TRIPPED))
+        self._volatile.insist(_FORCE, [_key(channel_id)], (_ms(now), State.TRIPPED))
 
     def reset(self, channel_id: int) -> None:
         """Close by hand and forget the past. Raises `Away`."""
-        self._volatile.run(_FORCE, [_key(channel_id)], (False, State.CLOSED))
+        self._volatile.insist(_FORCE, [_key(channel_id)], (False, State.CLOSED))
 
     def look_many(
         self, channels: Sequence[tuple[int, BreakerSettings]], *, now: datetime | None = None
@@ -169,7 +168,11 @@ class Breakers:
         except Away:
             UNAVAILABLE.inc()
             return {channel: Look(State.UNKNOWN) for channel, _ in channels}
-        return {channel: _look(row) for (channel, _), row in zip(channels, looks, strict=True)}
+        UNAVAILABLE.inc(looks.count(None))
+        return {
+            channel: _look(row) if row else Look(State.UNKNOWN)
+            for (channel, _), row in zip(channels, looks, strict=True)
+        }
 
 
 def default_breakers() -> Breakers:
@@ -189,6 +192,21 @@ def _rules(rules: BreakerSettings) -> tuple[float, ...]:
         rules.cooldown_s * 1000,
         rules.longest_pause_ms,
     )
+
+
+def _allowed(answer: Sequence[Any]) -> Allowed:
+    count, wait_ms, state = answer
+    return Allowed(count, None if wait_ms is False else wait_ms / 1000, State(state))
+
+
+def _passing(count: int) -> Allowed:
+    """Nobody knows anything against it."""
+    return Allowed(count, 0.0, State.UNKNOWN)
+
+
+def _change(answer: Sequence[Any]) -> Change:
+    before, after, wait_ms = answer
+    return Change(State(before), State(after), wait_ms / 1000)
 
 
 def _look(row: Sequence[Any]) -> Look:

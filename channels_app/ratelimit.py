@@ -12,7 +12,7 @@ full and nothing is paused. When Redis is away everything is granted, and counte
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -84,8 +84,12 @@ class RateLimits:
             answers = self._volatile.run(_RESERVE, keys, (_ms(now), MAX_RETRY_AFTER_S * 1000, rows))
         except Away:
             UNAVAILABLE.inc()
-            return {ask.channel_id: Grant(ask.returning + ask.fresh) for ask in asks}
-        return {ask.channel_id: _grant(ask, answer) for ask, answer in zip(asks, answers, strict=True)}
+            return {ask.channel_id: _all_of(ask) for ask in asks}
+        UNAVAILABLE.inc(answers.count(None))
+        return {
+            ask.channel_id: _grant(ask, answer) if answer else _all_of(ask)
+            for ask, answer in zip(asks, answers, strict=True)
+        }
 
     def give_back(
         self, channel_id: int, limit: Limit, *, granted: int = 0, promised: int = 0, now: datetime | None = None
@@ -93,7 +97,7 @@ class RateLimits:
         """Return what is not used after all: `granted` requests, `promised` turns. Never raises."""
         arguments = (_ms(now), [(granted, promised, *_rate(limit))])
         try:
-            self._volatile.run(_GIVE_BACK, [_bucket_key(channel_id)], arguments)
+            self._volatile.insist(_GIVE_BACK, [_bucket_key(channel_id)], arguments)
         except Away:
             UNAVAILABLE.inc()
 
@@ -107,32 +111,35 @@ class RateLimits:
     def hold(self, channel_id: int, seconds: float, *, now: datetime | None = None) -> None:
         """Pause by hand: the same, but raises `Away`."""
         if seconds > 0:
-            self._pauses([channel_id], min(seconds, MAX_RETRY_AFTER_S), now)
+            asked_ms = min(seconds, MAX_RETRY_AFTER_S) * 1000
+            self._volatile.insist(_PAUSE, [_pause_key(channel_id)], (_ms(now), [asked_ms]))
 
     def resume(self, channel_id: int) -> None:
         """End a pause at once, by hand. Raises `Away`."""
-        self._pauses([channel_id], -1, None)
+        self._volatile.insist(_PAUSE, [_pause_key(channel_id)], (False, [-1]))
 
     def paused_for(self, channel_ids: Sequence[int], *, now: datetime | None = None) -> dict[int, float]:
         """The seconds that each paused channel's pause still lasts; channels that are not paused are left out."""
+        if not channel_ids:
+            return {}
+        keys = [_pause_key(channel_id) for channel_id in channel_ids]
         try:
-            lasts = self._pauses(channel_ids, 0, now)
+            lasts = self._volatile.run(_PAUSE, keys, (_ms(now), [0] * len(keys)))
         except Away:
             UNAVAILABLE.inc()
             return {}
-        return {channel: ms / 1000 for channel, ms in zip(channel_ids, lasts, strict=True) if ms > 0}
-
-    def _pauses(self, channel_ids: Sequence[int], seconds: float, now: datetime | None) -> Iterable[float]:
-        if not channel_ids:
-            return ()
-        arguments = (_ms(now), [seconds * 1000] * len(channel_ids))
-        lasts: list[float] = self._volatile.run(_PAUSE, [_pause_key(each) for each in channel_ids], arguments)
-        return lasts
+        UNAVAILABLE.inc(lasts.count(None))
+        return {channel: ms / 1000 for channel, ms in zip(channel_ids, lasts, strict=True) if ms}
 
 
 def default_limits() -> RateLimits:
     """Those in the Redis of the settings."""
     return RateLimits(default_volatile())
+
+
+def _all_of(ask: Ask) -> Grant:
+    """Nobody knows anything against it."""
+    return Grant(ask.returning + ask.fresh)
 
 
 def _grant(ask: Ask, answer: Sequence[Any]) -> Grant:

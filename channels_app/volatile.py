@@ -29,21 +29,25 @@ TIMEOUT_S = 0.25
 #: How long Redis is left alone after it has failed.
 REST_S = 1.0
 
+#: What a script fails at is said so often: it may be asked a hundred times a second.
+_REPORT_EVERY_S = 60.0
+
 _LUA = Path(__file__).with_name("lua")
 
 
 class Away(Exception):
-    """Redis did not answer, or did not answer a moment ago."""
+    """Redis did not do what was asked: it does not answer, did not a moment ago, or refused."""
 
 
 class Script:
-    """A Lua script from `channels_app/lua/`. Its arguments and its result are MessagePack.
+    """A Lua script from `channels_app/lua/`, of the parts `names`. Its arguments and its result are MessagePack.
 
-    In the script: `ARGV[1]` holds the arguments; a text made by `cmsgpack.pack` is the result.
+    In the script: `ARGV[1]` holds the arguments; what `each` returns is the result.
     """
 
     def __init__(self, *names: str) -> None:
-        self.text = "\n".join((_LUA / f"{name}.lua").read_text() for name in names)
+        self.name = names[-1]
+        self.text = "\n".join((_LUA / f"{name}.lua").read_text() for name in ("each", *names))
         # Redis knows scripts by this digest; it protects nothing.
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
@@ -55,17 +59,39 @@ class Volatile:
         self.client = client
         self._rest_s = rest_s
         self._rests_until = 0.0
+        self._reported = -_REPORT_EVERY_S
 
-    def run(self, script: Script, keys: Sequence[str], arguments: object) -> Any:
-        """The result of `script` on `keys`, in one round trip. Raises `Away`."""
+    def run(self, script: Script, keys: Sequence[str], arguments: object) -> list[Any]:
+        """What `script` says of each channel, in one round trip; None of one that it failed at. Raises `Away`."""
         if monotonic() < self._rests_until:
             raise Away
         packed = msgspec.msgpack.encode(arguments)
         try:
-            return msgspec.msgpack.decode(self._call(script, keys, packed))
+            answers: list[Any] = msgspec.msgpack.decode(self._call(script, keys, packed))
+        except redis.ResponseError as error:
+            # It is there and refuses: nobody waits for it, so there is nothing to be gained by a rest.
+            self._report(script, str(error))
+            raise Away from error
         except redis.RedisError as error:
             self._leave_alone(error)
             raise Away from error
+        failed = [place for place, answer in enumerate(answers) if isinstance(answer, str)]
+        if failed:
+            first = keys[failed[0] * len(keys) // len(answers)]
+            self._report(script, answers[failed[0]], key=first, channels=len(failed))
+        for place in failed:
+            answers[place] = None
+        return answers
+
+    def insist(self, script: Script, keys: Sequence[str], arguments: object) -> None:
+        """Do what somebody asked for by hand. Raises `Away`, also where the script failed."""
+        if None in self.run(script, keys, arguments):
+            raise Away
+
+    def _report(self, script: Script, error: str, **where: object) -> None:
+        if monotonic() - self._reported >= _REPORT_EVERY_S:
+            self._reported = monotonic()
+            logger.error("redis_script_failed", script=script.name, error=error[:200], **where)
 
     def _leave_alone(self, error: redis.RedisError) -> None:
         # Said once for each outage, not once a second.

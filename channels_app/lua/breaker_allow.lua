@@ -38,8 +38,6 @@ local function answer(key, wanted, longest_pause_ms, probe_ms)
   return { 1, 0, 'half_open' }
 end
 
-local answers = {}
-for at, key in ipairs(KEYS) do
-  answers[at] = answer(key, unpack(arguments[3][at]))
-end
-return cmsgpack.pack(answers)
+return each(#KEYS, function(at)
+  return answer(KEYS[at], unpack(arguments[3][at]))
+end)

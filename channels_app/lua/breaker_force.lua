@@ -1,8 +1,9 @@
--- Set breakers by hand. Arguments: {now or false, "tripped" or "closed"}. Result: true.
+-- Set breakers by hand. Arguments: {now or false, "tripped" or "closed"}. Result: for each key true.
 
 local arguments = cmsgpack.unpack(ARGV[1])
 local now = now_ms(arguments[1])
-for _, key in ipairs(KEYS) do
+return each(#KEYS, function(at)
+  local key = KEYS[at]
   if arguments[2] == 'closed' then
     redis.call('DEL', key)
   else
@@ -10,5 +11,5 @@ for _, key in ipairs(KEYS) do
     enter(breaker, arguments[2], now)
     save(key, breaker, 0)
   end
-end
-return cmsgpack.pack(true)
+  return true
+end)

@@ -3,9 +3,8 @@
 
 local arguments = cmsgpack.unpack(ARGV[1])
 local now = now_ms(arguments[1])
-local looks = {}
-for at, key in ipairs(KEYS) do
-  local breaker = load(key, now)
+return each(#KEYS, function(at)
+  local breaker = load(KEYS[at], now)
   local successes, failures = 0, 0
   local oldest = math.floor(now / (arguments[2][at] / SLICES)) - SLICES
   for _, slice in ipairs(breaker.window) do
@@ -13,8 +12,7 @@ for at, key in ipairs(KEYS) do
       successes, failures = successes + slice[2], failures + slice[3]
     end
   end
-  looks[at] = {
+  return {
     breaker.state, breaker.since, breaker.until_, breaker.trips, breaker.failed, successes, failures,
   }
-end
-return cmsgpack.pack(looks)
+end)

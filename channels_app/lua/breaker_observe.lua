@@ -3,7 +3,7 @@
 -- Arguments: {now or false, {{results, consecutive_failures, failure_rate, min_calls, window_ms,
 --   cooldown_ms, longest_pause_ms}, ...}}, one for each key. `results` in their order: S success,
 --   F failure, - neither.
--- Result: {{number of the key, old state, new state, wait_ms}, ...} of those that changed their state.
+-- Result: for each key {old state, new state, wait_ms}, or false where the state is the same.
 
 local arguments = cmsgpack.unpack(ARGV[1])
 local now = now_ms(arguments[1])
@@ -63,9 +63,8 @@ local function take_in(breaker, rules, result)
   -- What comes in while it is open was sent before it opened, and says nothing new.
 end
 
-local changes = {}
-for at, key in ipairs(KEYS) do
-  local given = arguments[2][at]
+return each(#KEYS, function(at)
+  local key, given = KEYS[at], arguments[2][at]
   local rules = {
     consecutive_failures = given[2], failure_rate = given[3], min_calls = given[4], window_ms = given[5],
     cooldown_ms = given[6], longest_pause_ms = given[7],
@@ -78,8 +77,5 @@ for at, key in ipairs(KEYS) do
   if breaker.state ~= 'open' or before ~= 'open' then
     save(key, breaker, rules.window_ms + 2 * rules.longest_pause_ms)
   end
-  if breaker.state ~= before then
-    table.insert(changes, { at, before, breaker.state, math.max(0, breaker.until_ - now) })
-  end
-end
-return cmsgpack.pack(changes)
+  return breaker.state ~= before and { before, breaker.state, math.max(0, breaker.until_ - now) }
+end)

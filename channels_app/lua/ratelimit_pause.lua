@@ -5,9 +5,8 @@
 
 local arguments = cmsgpack.unpack(ARGV[1])
 local now = now_ms(arguments[1])
-local lasts = {}
-for at, key in ipairs(KEYS) do
-  local pause_ms = arguments[2][at]
+return each(#KEYS, function(at)
+  local key, pause_ms = KEYS[at], arguments[2][at]
   local until_ms = tonumber(redis.call('GET', key) or 0)
   if pause_ms < 0 then
     redis.call('DEL', key)
@@ -16,6 +15,5 @@ for at, key in ipairs(KEYS) do
     until_ms = now + pause_ms
     redis.call('SET', key, string.format('%.0f', until_ms), 'PX', math.ceil(pause_ms))
   end
-  lasts[at] = math.max(0, until_ms - now)
-end
-return cmsgpack.pack(lasts)
+  return math.max(0, until_ms - now)
+end)

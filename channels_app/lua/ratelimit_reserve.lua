@@ -47,16 +47,13 @@ local function paused_for(key)
   return math.min(math.max(0, until_ms - now), longest_pause_ms)
 end
 
-local answers = {}
-for at, given in ipairs(arguments[3]) do
-  local returning, fresh, rate, burst = unpack(given)
+return each(#arguments[3], function(at)
+  local returning, fresh, rate, burst = unpack(arguments[3][at])
   local pause_ms = paused_for(KEYS[2 * at])
   if rate then
-    answers[at] = limited(KEYS[2 * at - 1], pause_ms, returning, fresh, rate, burst)
+    return limited(KEYS[2 * at - 1], pause_ms, returning, fresh, rate, burst)
   elseif pause_ms > 0 then
-    answers[at] = { 0, pause_ms, 0, returning, 0, 0 }
-  else
-    answers[at] = { returning + fresh, 0, 0, 0, 0, 0 }
+    return { 0, pause_ms, 0, returning, 0, 0 }
   end
-end
-return cmsgpack.pack(answers)
+  return { returning + fresh, 0, 0, 0, 0, 0 }
+end)

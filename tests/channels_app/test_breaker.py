@@ -216,6 +216,41 @@ def test_without_redis_everything_is_allowed_and_counted(absent: Volatile) -> No
         breakers.trip(1)
 
 
+def test_what_one_breaker_fails_at_is_its_own(breakers: Breakers) -> None:
+    endless, before = replace(RULES, window_s=1e300), UNAVAILABLE._value.get()
+    failures = [BreakerSignal.FAILURE] * 10
+    results = [(number, failures, endless if number == 2 else RULES) for number in range(1, 4)]
+    assert set(breakers.observe_many(results, now=at(0))) == {1, 3}
+    allowed = breakers.allow_many([(number, 5, RULES) for number in range(1, 4)], now=at(1))
+    assert {number: one.count for number, one in allowed.items()} == {1: 0, 2: 5, 3: 0}
+    assert UNAVAILABLE._value.get() - before == 1
+
+
+def test_a_breaker_that_cannot_be_read_lets_pass_until_it_is_reset(breakers: Breakers, volatile: Volatile) -> None:
+    volatile.client.set("belfry:breaker:1", b"\xc1 no MessagePack")
+    before = UNAVAILABLE._value.get()
+    assert allow(breakers, 0) == Allowed(5, 0.0, State.UNKNOWN)
+    assert observe(breakers, 0, "F" * 20) is None
+    assert look(breakers).state is State.UNKNOWN
+    assert UNAVAILABLE._value.get() - before == 3
+    with pytest.raises(Away):
+        breakers.trip(1)
+    breakers.reset(1)
+    assert observe(breakers, 0, "F" * 20) is State.OPEN
+
+
+def test_a_redis_that_is_full_still_says_which_breakers_are_open(breakers: Breakers, volatile: Volatile) -> None:
+    observe(breakers, 0, "F" * 10)
+    volatile.client.config_set("maxmemory", 1)
+    try:
+        assert observe(breakers, 1, "F") is None
+        assert allow(breakers, 1) == Allowed(0, 29.0, State.OPEN)
+        assert breakers.observe_many([(2, [BreakerSignal.FAILURE] * 10, RULES)], now=at(1)) == {}
+    finally:
+        volatile.client.config_set("maxmemory", 0)
+    assert allow(breakers, 31).state is State.HALF_OPEN
+
+
 def test_a_flushed_redis_means_closed_breakers(breakers: Breakers, volatile: Volatile) -> None:
     observe(breakers, 0, "F" * 10)
     volatile.client.flushall()

@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from channels_app.ratelimit import UNAVAILABLE, Ask, Grant, Limit, RateLimits
-from channels_app.volatile import Volatile
+from channels_app.volatile import Away, Volatile
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TWO_A_SECOND = Limit(rate_per_s=2.0, burst=3)
@@ -184,6 +184,22 @@ def test_without_redis_everything_is_granted_and_counted(absent: Volatile) -> No
     limits.give_back(1, TWO_A_SECOND, granted=1)
     assert limits.paused_for([1]) == {}
     assert UNAVAILABLE._value.get() - before == 4
+
+
+def test_what_one_limit_fails_at_is_its_own(limits: RateLimits, volatile: Volatile) -> None:
+    volatile.client.set("belfry:bucket:2", b"\xc1 no MessagePack")
+    volatile.client.set("belfry:pause:3", "no number")
+    before = UNAVAILABLE._value.get()
+    grants = limits.reserve_many([Ask(number, fresh=10, limit=TWO_A_SECOND) for number in range(1, 5)], now=at(0))
+    assert {number: grant.granted for number, grant in grants.items()} == {1: 3, 2: 10, 3: 10, 4: 3}
+    limits.pause(1, 30)
+    assert set(limits.paused_for([1, 3, 4])) == {1}
+    limits.give_back(2, TWO_A_SECOND, granted=1)
+    assert UNAVAILABLE._value.get() - before == 4
+    with pytest.raises(Away):
+        limits.hold(3, 30)
+    limits.resume(3)
+    assert reserve(limits, 0, fresh=1).granted == 0
 
 
 def test_nothing_is_kept_for_ever(limits: RateLimits, volatile: Volatile) -> None:

@@ -9,6 +9,7 @@ import time
 import pytest
 import redis
 from django.conf import settings
+from structlog.testing import capture_logs
 
 from channels_app.volatile import Away, Script, Volatile, connect, default_volatile
 
@@ -51,6 +52,31 @@ def test_connections_that_redis_has_closed_are_replaced_without_a_word(volatile:
     with redis.Redis.from_url(settings.BELFRY_REDIS_URL) as other:
         other.client_kill_filter(_type="normal", skipme=True)
     assert call(volatile) == []
+
+
+def test_a_script_that_is_refused_is_reported_once_and_needs_no_rest(volatile: Volatile) -> None:
+    broken = Script("breaker_look")
+    broken.text, broken.digest = "this is no Lua", "0" * 40
+    with capture_logs() as logs:
+        for _ in range(5):
+            with pytest.raises(Away):
+                volatile.run(broken, [], (False, []))
+    assert [(log["event"], log["log_level"], log["script"]) for log in logs] == [
+        ("redis_script_failed", "error", "breaker_look")
+    ]
+    assert call(volatile) == []
+
+
+def test_what_a_script_fails_at_is_left_out_and_the_others_are_answered(volatile: Volatile) -> None:
+    volatile.client.rpush("k:2", "of another type")
+    keys = ["k:1", "k:2", "k:3"]
+    with capture_logs() as logs:
+        first, failed, third = volatile.run(LOOK, keys, (1000, [1000] * 3))
+    assert (first[0], failed, third[0]) == ("closed", None, "closed")
+    assert [(log["script"], log["key"], log["channels"]) for log in logs] == [("breaker_look", "k:2", 1)]
+    assert "WRONGTYPE" in logs[0]["error"]
+    with pytest.raises(Away):
+        volatile.insist(LOOK, keys, (1000, [1000] * 3))
 
 
 def test_a_script_that_redis_does_not_know_is_sent_to_it(volatile: Volatile) -> None:
