@@ -26,6 +26,7 @@ UNAVAILABLE = Counter("belfry_ratelimit_unavailable_total", "Questions to rate l
 
 _RESERVE = Script("ratelimit_bucket", "ratelimit_reserve")
 _GIVE_BACK = Script("ratelimit_bucket", "ratelimit_give_back")
+_FORGET = Script("ratelimit_forget")
 _PAUSE = Script("ratelimit_bucket", "ratelimit_pause")
 
 
@@ -98,6 +99,13 @@ class RateLimits:
         arguments = (_ms(now), [(granted, promised, *_rate(limit))])
         try:
             self._volatile.insist(_GIVE_BACK, [_bucket_key(channel_id)], arguments)
+        except Away:
+            UNAVAILABLE.inc()
+
+    def forget(self, channel_id: int) -> None:
+        """Forget which turns were told: nobody comes for them any more. Never raises."""
+        try:
+            self._volatile.insist(_FORGET, [_bucket_key(channel_id)], None)
         except Away:
             UNAVAILABLE.inc()
 

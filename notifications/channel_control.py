@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
+from django.db import transaction
 
 from channels_app.base import Config
 from channels_app.breaker import Look, State, default_breakers
 from channels_app.models import Channel
 from channels_app.outcomes import MAX_RETRY_AFTER_S
-from channels_app.ratelimit import default_limits
+from channels_app.ratelimit import Limit, default_limits
 from channels_app.registry import UnknownKind
 from channels_app.secrets import NoSecretKeys, SecretUnreadable
 from channels_app.volatile import Away
@@ -92,12 +94,16 @@ def restore(channel: Channel, *, by: str, now: datetime) -> bool:
 def change_settings(channel: Channel, save: Callable[[], object], *, by: str, now: datetime) -> bool:
     """Save a channel by `save`; where that gives it new settings, its quarantine ends. True when it did.
 
+    Where it gives it another rate limit, what was told its turn follows that, once it is committed.
     `channel` is the row as it stands in the database, and `by` the person who changes it.
     """
-    before = _settings_of(Channel.objects.get(pk=channel.pk))
+    before = Channel.objects.get(pk=channel.pk)
+    old, old_limit = _settings_of(before), ChannelInUse(before).limit
     save()
     after = Channel.objects.get(pk=channel.pk)
-    if after.quarantined_at is None or (before is not None and before == _settings_of(after)):
+    if old_limit is not None and old_limit != ChannelInUse(after).limit:
+        transaction.on_commit(partial(_move_turns, after, old_limit, by, now))
+    if after.quarantined_at is None or (old is not None and old == _settings_of(after)):
         return False
     return restore(after, by=f"a change of its settings by {by}", now=now)
 
@@ -108,6 +114,20 @@ def _settings_of(channel: Channel) -> Config | None:
         return channel.typed_config()
     except (NoSecretKeys, SecretUnreadable, UnknownKind, ValueError):
         return None
+
+
+def _move_turns(channel: Channel, old: Limit, by: str, now: datetime) -> None:
+    """Bring what was told its turn by the old limit under the new one: in the same order, at the new pace.
+
+    Released, all of it would be claimed and told new turns. Its bucket counts turns and not time, so it stays true.
+    """
+    new = ChannelInUse(channel).limit
+    if new is None:
+        default_limits().forget(channel.pk)
+        _release(channel, gates.LIMIT, "limit_lifted", by, now)
+    elif new.rate_per_s != old.rate_per_s:
+        moved = transitions.stretch(channel.pk, code=gates.LIMIT, by=old.rate_per_s / new.rate_per_s, now=now)
+        _log.info("limit_changed", channel=channel.key, by=by, rate_per_s=new.rate_per_s, moved=moved)
 
 
 def _release(channel: Channel, code: str, event: str, by: str, now: datetime) -> int:

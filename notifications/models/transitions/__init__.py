@@ -12,7 +12,7 @@ from notifications.models.transitions.creating import NewDelivery, create
 from notifications.models.transitions.ending import cancel, cancel_of_channel, cancel_overdue, replay
 from notifications.models.transitions.leasing import give_back, renew, take_back
 from notifications.models.transitions.settling import Result, settle
-from notifications.models.transitions.waiting import change_lane, postpone, promote, release, release_restored
+from notifications.models.transitions.waiting import change_lane, postpone, promote, release, release_restored, stretch
 
 __all__ = [
     "NewDelivery",
@@ -33,5 +33,6 @@ __all__ = [
     "renew",
     "replay",
     "settle",
+    "stretch",
     "take_back",
 ]

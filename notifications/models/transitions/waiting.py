@@ -96,6 +96,28 @@ def release_restored(ids: Sequence[int], *, code: str, now: datetime, spread_s: 
     return len(statement.run(_RELEASE_RESTORED, parameters))
 
 
+#: No turn is told for later: nobody waits for one so long, and at some point calendars end.
+_LATEST_TURN_S = 366 * 86400.0
+
+_STRETCH = """
+WITH waiting AS (
+    SELECT id FROM notifications_delivery
+    WHERE channel_id = %(channel_id)b AND state = 'scheduled' AND reason_code = %(code)b AND due_at > %(now)b
+    ORDER BY id FOR UPDATE
+)
+UPDATE notifications_delivery d SET due_at = %(now)b + make_interval(
+    secs => least(extract(epoch FROM d.due_at - %(now)b)::float8 * %(by)b::float8, %(latest_s)b::float8))
+FROM waiting WHERE d.id = waiting.id
+RETURNING d.id
+"""
+
+
+def stretch(channel_id: int, *, code: str, by: float, now: datetime) -> int:
+    """Not a move: what waits for a channel with this reason waits `by` times as long; below 1 it is sooner."""
+    values = {"channel_id": channel_id, "code": code, "by": by, "now": now, "latest_s": _LATEST_TURN_S}
+    return len(statement.run(_STRETCH, values))
+
+
 _POSTPONE = """
 UPDATE notifications_delivery d SET due_at = v.due_at, reason_code = v.reason_code, reason = v.reason
 FROM unnest(%(ids)b::int8[], %(due_ats)b::timestamptz[], %(reason_codes)b::text[], %(reasons)b::text[])
