@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from channels_app.base import Config, secret_fields
 from channels_app.configuration import MASK, InvalidConfig
 from channels_app.models import Channel
 from channels_app.secrets import NoSecretKeys, SecretUnreadable
+from notifications import channel_control
 from notifications.import_block import Block, Entry, Faulty, read
 from notifications.models import Policy, Streamer, imported
 from notifications.policy import Scope
@@ -77,11 +79,11 @@ class Imported:
         return any(change.action != "unchanged" for change in self.changes)
 
 
-def import_file(path: Path, target: Target, *, dry_run: bool = False) -> Imported:
+def import_file(path: Path, target: Target, *, now: datetime, dry_run: bool = False) -> Imported:
     """Take the file over, or only say what that would change. Raises `Faulty`; then nothing has changed."""
     block = read(path)
     with transaction.atomic():
-        return _Import(block, target).run(dry_run=dry_run)
+        return _Import(block, target).run(now, dry_run=dry_run)
 
 
 class _Import:
@@ -93,7 +95,7 @@ class _Import:
         self.problems: list[tuple[str, str]] = []
         self.streamer = self._find_streamer()
 
-    def run(self, *, dry_run: bool) -> Imported:
+    def run(self, now: datetime, *, dry_run: bool) -> Imported:
         planned = [self._channel(entry, key) for entry, key in self._keyed()]
         channels = [channel for channel, _ in planned if channel is not None]
         policy, policy_changed = self._policy(channels)
@@ -106,8 +108,13 @@ class _Import:
                 channels=[channel for channel, changed in planned if channel is not None and changed],
                 policy=policy if policy_changed else None,
                 told=None if self.block.channels is None else channels,
+                change=lambda channel, save: self._change(channel, save, now),
             )
         return self.done
+
+    def _change(self, channel: Channel, save: Callable[[], object], now: datetime) -> None:
+        if channel_control.change_settings(channel, save, by="an import", now=now):
+            self.done.notes.append(f"It has new settings, and is back in service: {channel.key}.")
 
     def _find_streamer(self) -> Streamer | None:
         key = self.target.streamer_key

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from django.db import transaction
 
@@ -10,21 +11,32 @@ from channels_app.models import PATIENCE, Channel
 from notifications.models.policy import Policy
 from notifications.models.streamer import Streamer
 
+#: Changes a channel that exists: calls its second argument to save it, and sees to what follows from that.
+Change = Callable[[Channel, Callable[[], object]], object]
+
 #: Columns of a channel that a file may set, beside its settings.
 CHANNEL_COLUMNS = ("name", "enabled", *PATIENCE)
 
 
 def store(
-    *, streamer: Streamer | None, channels: Sequence[Channel], policy: Policy | None, told: Sequence[Channel] | None
+    *,
+    streamer: Streamer | None,
+    channels: Sequence[Channel],
+    policy: Policy | None,
+    told: Sequence[Channel] | None,
+    change: Change,
 ) -> None:
-    """Save a new streamer, changed channels, and a changed policy that names `told`; None leaves as it is."""
+    """Save a new streamer, new and changed channels, and a changed policy that names `told`; None leaves as it is."""
     with transaction.atomic():
         if streamer is not None:
             streamer.save()
         for channel in channels:
-            # Only what a file may set: a worker may be writing the rest of the row.
-            columns = [*CHANNEL_COLUMNS, "config", "secrets", "secret_names", "updated_at"]
-            channel.save(update_fields=columns if channel.pk else None)
+            if channel.pk is None:
+                channel.save()
+            else:
+                # Only what a file may set: a worker may be writing the rest of the row.
+                columns = [*CHANNEL_COLUMNS, "config", "secrets", "secret_names", "updated_at"]
+                change(channel, partial(channel.save, update_fields=columns))
         if policy is not None:
             # Its streamer may have got its id just now.
             policy.streamer = policy.streamer

@@ -13,12 +13,14 @@ from django.core.management import CommandError, call_command
 from django.db.models import FloatField
 
 from channels_app.models import PATIENCE, Channel
-from notifications import clock
+from notifications import clock, gates, quarantine
+from notifications import import_file as importing
 from notifications.import_block import Faulty
-from notifications.import_file import Imported, Target, derived_key, import_file
-from notifications.models import Delivery, Policy, RulesVersion, Streamer
+from notifications.import_file import Imported, Target, derived_key
+from notifications.models import Delivery, Notification, Policy, RulesVersion, Streamer
 from notifications.routing import route_batch
-from tests.notifications.scene import accept, forget_the_rules
+from notifications.states import State
+from tests.notifications.scene import HOUR, a_delivery, accept, forget_the_rules
 
 pytestmark = pytest.mark.django_db
 
@@ -46,6 +48,10 @@ def write(file: Path, **block: Any) -> Path:
 def example(file: Path) -> Path:
     file.write_text(json.dumps(EXAMPLE))
     return file
+
+
+def import_file(file: Path, target: Target, *, dry_run: bool = False) -> Imported:
+    return importing.import_file(file, target, now=clock.now(), dry_run=dry_run)
 
 
 def actions(done: Imported) -> dict[str, str]:
@@ -98,6 +104,51 @@ def test_only_what_differs_is_updated(file: Path) -> None:
     assert Channel.objects.get().name == "Renamed in the admin"
     policy = Policy.objects.get()
     assert (policy.enabled, policy.event_types) == (True, ["stream_*"]), "what the file does not say stays"
+
+
+class TestAChannelInTrouble:
+    @pytest.fixture(autouse=True)
+    def _out_of_service(self, file: Path) -> None:
+        """A channel of the file that has ended, with what waits for it."""
+        import_file(example(file), Target())
+        self.channel, now = Channel.objects.get(), clock.now()
+        assert Channel.objects.quarantine(self.channel.pk, reason="It said 410.", now=now, probe_at=now + HOUR)
+        self.held = a_delivery(self.channel, State.SCHEDULED, reason_code=quarantine.CODE, due_at=now + 6 * HOUR)
+
+    def imported(self, file: Path, **entry: Any) -> Imported:
+        return import_file(write(file, channels=[{"type": "discord", "webhook_url": DISCORD, **entry}]), Target())
+
+    def is_back(self) -> bool:
+        self.channel.refresh_from_db()
+        self.held.refresh_from_db()
+        assert (self.channel.quarantined_at is None) == (self.held.due_at <= clock.now() + HOUR)
+        return self.channel.quarantined_at is None
+
+    def test_new_settings_bring_it_back_at_once(self, file: Path) -> None:
+        done = self.imported(file, webhook_url=f"{DISCORD}2")
+        assert self.is_back()
+        assert done.notes == ["It has new settings, and is back in service: import-global-discord-1."]
+        assert Notification.objects.filter(event_type="channel_restored").count() == 1
+
+    def test_something_else_does_not(self, file: Path) -> None:
+        done = self.imported(file, name="Another name", max_attempts=3)
+        assert (self.is_back(), done.notes) == (False, [])
+        assert self.channel.max_attempts == 3
+
+    def test_a_dry_run_does_not(self, file: Path) -> None:
+        write(file, channels=[{"type": "discord", "webhook_url": f"{DISCORD}2"}])
+        import_file(file, Target(), dry_run=True)
+        assert not self.is_back()
+
+    def test_another_rate_moves_what_was_told_its_turn(
+        self, file: Path, django_capture_on_commit_callbacks: Any
+    ) -> None:
+        self.imported(file, rate_per_s=1)
+        told = a_delivery(self.channel, State.SCHEDULED, reason_code=gates.LIMIT, due_at=clock.now() + HOUR)
+        with django_capture_on_commit_callbacks(execute=True):
+            self.imported(file, rate_per_s=60)
+        told.refresh_from_db()
+        assert (told.due_at - clock.now()).total_seconds() == pytest.approx(60, abs=3)
 
 
 def test_secrets_are_told_as_set_and_never_shown(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

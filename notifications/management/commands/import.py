@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from notifications import clock
 from notifications.import_block import Faulty
 from notifications.import_file import Change, Imported, Target, import_file
 
@@ -30,7 +31,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         target = Target(platform=options["platform"], streamer_key=options["streamer"], create=options["create"])
         try:
-            done = import_file(options["file"], target, dry_run=options["dry_run"])
+            done = import_file(options["file"], target, now=clock.now(), dry_run=options["dry_run"])
         except Faulty as error:
             raise CommandError(f"Nothing was imported.\n{error}") from None
         if options["json"]:
