@@ -4,6 +4,9 @@ The guard is the table in `notifications.states`: each statement names the state
 where a worker holds the row, the fencing token too. Rows that someone else has moved meanwhile are
 simply not changed; each function says how many, or which, it did change.
 
+A statement that may have to wait for rows locks them in the order of their ids, so that no two wait for
+each other; the others skip what is locked.
+
 Times come from the caller (`now`, aware). Nothing here decides anything.
 """
 

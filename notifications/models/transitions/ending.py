@@ -21,7 +21,7 @@ WITH letters AS (
     SELECT d.id FROM letters
     JOIN notifications_delivery d ON d.id = letters.delivery_id
     JOIN notifications_notification n ON n.id = d.notification_id
-    WHERE n.withdrawn_at IS NULL FOR SHARE OF n
+    WHERE n.withdrawn_at IS NULL ORDER BY d.id FOR UPDATE OF d FOR SHARE OF n
 ), moved AS (
     UPDATE notifications_delivery d
     SET state = 'pending', attempts = 0, lost_leases = 0, first_attempt_at = NULL, due_at = %(now)b,

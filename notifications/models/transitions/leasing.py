@@ -9,10 +9,17 @@ from typing import Any
 from notifications.models import statement
 from notifications.models.transitions.guard import guard
 
-_RENEW = """
+_HELD = """
+WITH held AS (
+    SELECT d.id FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
+    JOIN notifications_delivery d ON d.id = v.id AND d.token = v.token
+    WHERE d.state = 'sending' ORDER BY d.id FOR UPDATE OF d
+)"""
+
+_RENEW = f"""
+{_HELD}
 UPDATE notifications_delivery d SET lease_until = %(lease_until)b
-FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
-WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
+FROM held WHERE d.id = held.id AND d.state = 'sending'
 RETURNING d.id, d.token
 """
 
@@ -63,11 +70,11 @@ def take_back(*, now: datetime, limit: int, most_lost_leases: int) -> list[Any]:
 
 
 _GIVE_BACK = f"""
+{_HELD}
 UPDATE notifications_delivery d
 SET state = 'pending', lease_until = NULL, due_at = %(now)b,
     first_attempt_at = CASE WHEN d.attempts > 0 THEN d.first_attempt_at END
-FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
-WHERE d.id = v.id AND d.token = v.token AND d.state IN {guard("j")}
+FROM held WHERE d.id = held.id AND d.state IN {guard("j")}
 RETURNING d.id
 """
 

@@ -38,6 +38,9 @@ class Result(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 # One statement moves the row, appends the attempt and buries what is dead, so that the three
 # cannot disagree. Data-modifying CTEs all see the same snapshot and commit together.
+#
+# What was held back was not tried: the first try that its claim has entered is struck out again. `started_at` is then
+# the time of that claim, so an earlier one stays, and with it the beginning of the window.
 _SETTLE = """
 WITH v AS (
     SELECT * FROM unnest(
@@ -47,13 +50,18 @@ WITH v AS (
         %(durations)b::int4[]
     ) AS v(id, token, state, outcome, counts, code, detail, reason_code, reason, fingerprint, due_at, started_at,
            duration_ms)
+), held AS (
+    SELECT v.* FROM v JOIN notifications_delivery d ON d.id = v.id AND d.token = v.token
+    WHERE d.state = 'sending' ORDER BY d.id FOR UPDATE OF d
 ), moved AS (
     UPDATE notifications_delivery d
     SET state = v.state, attempts = d.attempts + v.counts, reason_code = v.reason_code, reason = v.reason,
         due_at = v.due_at, lease_until = NULL,
-        first_attempt_at = CASE WHEN d.attempts + v.counts > 0 THEN d.first_attempt_at END,
+        first_attempt_at = CASE
+            WHEN d.attempts + v.counts > 0 OR v.outcome <> '' OR d.first_attempt_at < v.started_at
+            THEN d.first_attempt_at END,
         settled_at = CASE WHEN v.state IN ('delivered', 'dead') THEN %(now)b::timestamptz END
-    FROM v WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
+    FROM held v WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
     RETURNING d.id, d.channel_id, d.attempts, d.state, v.outcome, v.code, v.detail, v.fingerprint, v.started_at,
         v.duration_ms
 ), logged AS (

@@ -42,10 +42,17 @@ def promote(
     )
 
 
-_RELEASE = """
-UPDATE notifications_delivery SET due_at = %(now)b + random() * make_interval(secs => %(spread_s)b::float8)
-WHERE channel_id = %(channel_id)b AND state = 'scheduled' AND reason_code = %(code)b
-RETURNING id
+_SOON = "due_at = %(now)b + random() * make_interval(secs => %(spread_s)b::float8)"
+
+_RELEASE = f"""
+WITH waiting AS (
+    SELECT id FROM notifications_delivery
+    WHERE channel_id = %(channel_id)b AND state = 'scheduled' AND reason_code = %(code)b
+    ORDER BY id FOR UPDATE
+)
+UPDATE notifications_delivery d SET {_SOON}
+FROM waiting WHERE d.id = waiting.id
+RETURNING d.id
 """
 
 
@@ -76,16 +83,19 @@ def change_lane(channel_ids: Sequence[int], *, from_lanes: Sequence[str], to: st
 
 # The channels are locked to wait for whoever is restoring one of them: his transaction may have looked for what
 # waits before these did, and is not to be seen before it ends.
-_RELEASE_RESTORED = """
+_RELEASE_RESTORED = f"""
 WITH asked AS MATERIALIZED (
     SELECT id, quarantined_at FROM channels_app_channel
     WHERE id IN (SELECT channel_id FROM notifications_delivery WHERE id = ANY(%(ids)b::int8[]))
     ORDER BY id FOR SHARE
+), waiting AS (
+    SELECT d.id FROM asked c JOIN notifications_delivery d ON d.channel_id = c.id
+    WHERE d.id = ANY(%(ids)b::int8[]) AND d.state = 'scheduled' AND d.reason_code = %(code)b
+      AND c.quarantined_at IS NULL
+    ORDER BY d.id FOR UPDATE OF d
 )
-UPDATE notifications_delivery d SET due_at = %(now)b + random() * make_interval(secs => %(spread_s)b::float8)
-FROM asked c
-WHERE d.id = ANY(%(ids)b::int8[]) AND d.state = 'scheduled' AND d.reason_code = %(code)b
-  AND c.id = d.channel_id AND c.quarantined_at IS NULL
+UPDATE notifications_delivery d SET {_SOON}
+FROM waiting WHERE d.id = waiting.id
 RETURNING d.id
 """
 
@@ -119,10 +129,14 @@ def stretch(channel_id: int, *, code: str, by: float, now: datetime) -> int:
 
 
 _POSTPONE = """
+WITH waiting AS (
+    SELECT v.* FROM unnest(%(ids)b::int8[], %(due_ats)b::timestamptz[], %(reason_codes)b::text[], %(reasons)b::text[])
+        AS v(id, due_at, reason_code, reason)
+    JOIN notifications_delivery d ON d.id = v.id
+    WHERE d.state = 'scheduled' ORDER BY d.id FOR UPDATE OF d
+)
 UPDATE notifications_delivery d SET due_at = v.due_at, reason_code = v.reason_code, reason = v.reason
-FROM unnest(%(ids)b::int8[], %(due_ats)b::timestamptz[], %(reason_codes)b::text[], %(reasons)b::text[])
-    AS v(id, due_at, reason_code, reason)
-WHERE d.id = v.id AND d.state = 'scheduled'
+FROM waiting v WHERE d.id = v.id
 RETURNING d.id
 """
 
