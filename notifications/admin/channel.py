@@ -23,7 +23,7 @@ from django.views.decorators.http import require_POST
 from channels_app import registry
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome
-from notifications import channel_control, channel_test, clock
+from notifications import channel_control, clock, trial
 from notifications.admin import badges, config_field
 from notifications.admin.channel_controls import CONTROLS, PAUSES, Press, offered, press
 from notifications.admin.channel_form import form_for
@@ -250,7 +250,7 @@ class ChannelAdmin(Page[Channel]):
         channel = self.one(request, object_id)
         if not self.has_change_permission(request, channel):
             raise PermissionDenied
-        tried = channel_test.send_test(channel, by=request.user.get_username(), now=clock.now())
+        tried = trial.send_test(channel, by=request.user.get_username(), now=clock.now())
         verdict = tried.verdict
         said = " ".join(part for part in (verdict.outcome.value, str(verdict.code or ""), verdict.detail) if part)
         took = badges.duration(tried.duration_ms)

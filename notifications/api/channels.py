@@ -23,10 +23,10 @@ from notifications.api.caller import Caller, caller_of
 from notifications.api.pagination import ByKey
 from notifications.api.problems import conflict
 from notifications.api.resource import Resources, StrictSerializer
-from notifications.channel_test import send_test
 from notifications.models import Streamer
 from notifications.retirement import retire
 from notifications.retry import PRESETS, Schedule
+from notifications.trial import send_test
 
 _READ_ONLY = ["quarantined_at", "quarantine_reason", "created_at", "updated_at"]
 

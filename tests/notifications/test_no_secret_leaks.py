@@ -16,7 +16,7 @@ from channels_app import http
 from channels_app.models import Channel
 from channels_app.secrets import default_box
 from channels_app.signing import new_secret
-from notifications import channel_test, clock, delivering
+from notifications import clock, delivering, trial
 from notifications.carriers.http import build
 from notifications.errors import TransientError
 from notifications.held import Tried
@@ -139,7 +139,7 @@ def test_what_is_in_our_hands_tells_no_secret(end: FarEnd, ear: Ear) -> None:
 
 
 def test_a_test_message_tells_no_secret(end: FarEnd, ear: Ear) -> None:
-    tried = channel_test.send_test(secretive(end, timeout_s=2.0), by="ada", now=clock.now())
+    tried = trial.send_test(secretive(end, timeout_s=2.0), by="ada", now=clock.now())
     assert isinstance(tried, Tried)
     ear.hear(tried, tried.verdict)
     assert_silent(ear.all())

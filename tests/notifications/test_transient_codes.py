@@ -8,7 +8,7 @@ import pytest
 
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome, Verdict
-from notifications import channel_test, clock
+from notifications import clock, trial
 from notifications.carriers.base import as_taken_here
 from notifications.models import DeadLetter
 from notifications.rulebook import ChannelInUse
@@ -95,5 +95,5 @@ class TestOnTheWay:
 
     def test_a_test_message_shows_what_a_delivery_would_come_to(self, world: World) -> None:
         channel = channel_at(world.behaving_url("missing", "tested"), transient_codes=[404])
-        verdict = channel_test.send_test(channel, by="ada", now=clock.now()).verdict
+        verdict = trial.send_test(channel, by="ada", now=clock.now()).verdict
         assert (verdict.outcome, verdict.code) == (Outcome.TRANSIENT, 404)
