@@ -23,7 +23,7 @@ class Held(msgspec.Struct, frozen=True, gc=False):
     row: Any
     channel: ChannelInUse
     message: Message
-    #: Until when the lease lasts that it was claimed with, by the monotonic clock.
+    #: Until when the lease lasts that it was claimed with, by the machine's uptime.
     leased_until: float = math.inf
 
     @property

@@ -25,6 +25,7 @@ from django.db import InterfaceError, OperationalError, connection
 
 from notifications import dispatch, rulebook
 from notifications.carriers import Carrier
+from notifications.clock import uptime_s
 from notifications.held import Held, Tried
 from notifications.models import transitions
 from notifications.models.transitions import Result, Room
@@ -110,9 +111,9 @@ class Pump:
         self._after_channel = 0
         #: Rows that the last claim brought, or that have ended since.
         self._turned_over = 0
-        #: The time at the origin of the monotonic clock: the world's side tells it without asking a database.
-        self._origin = clock() - timedelta(seconds=time.monotonic())
-        #: Until when, by the monotonic clock, what was in hand at the last renewal is ours, and what is not.
+        #: The time when the machine's uptime was zero: the world's side tells it without asking a database.
+        self._origin = clock() - timedelta(seconds=uptime_s())
+        #: Until which uptime what was in hand at the last renewal is ours, and what is not.
         self._renewed_until = 0.0
         self._lost: set[tuple[int, int]] = set()
 
@@ -189,10 +190,10 @@ class Pump:
         """Whether its lease surely holds while it is tried: not after a freeze, nor cut off from the database."""
         until = max(one.leased_until, self._renewed_until)
         needed_s = min(one.channel.timeout_s, self._pace.lease_s / 2)
-        return time.monotonic() + needed_s < until and one.lease not in self._lost
+        return uptime_s() + needed_s < until and one.lease not in self._lost
 
     def _world_time(self) -> datetime:
-        return self._origin + timedelta(seconds=time.monotonic())
+        return self._origin + timedelta(seconds=uptime_s())
 
     # --- The database's side.
 
@@ -210,20 +211,20 @@ class Pump:
 
     def _claim_and_settle(self) -> None:
         pace = self._pace
-        began = renewed = busy = time.monotonic()
+        began = renewed = busy = uptime_s()
         flushed = looked = 0.0
         while not self._sending_over.is_set() or self._unwritten():
-            now = time.monotonic()
+            now = uptime_s()
             if self._unwritten() and (now - flushed >= pace.flush_after_s or self._unwritten() >= pace.flush_at):
                 self._persist(self._flush)
                 flushed = now
             if not self._claiming_over.is_set():
                 if self._wants_more() and (now - looked >= pace.look_every_s or self._made_room()):
                     claimed = self._persist(self._claim)
-                    looked = time.monotonic()
+                    looked = uptime_s()
                     busy = looked if claimed else busy
                 if self._hands.ready or self._hands.under_way:
-                    busy = time.monotonic()
+                    busy = uptime_s()
                 if self._time_is_up(now - began, now - busy):
                     self._give_back_unbegun()
                     self._end_claiming()
@@ -262,7 +263,7 @@ class Pump:
             self._hands.unbegun.extend(_emptied(self._hands.ready))
 
     def _claim(self) -> int:
-        now, began, room = self._clock(), time.monotonic(), self._room()
+        now, began, room = self._clock(), uptime_s(), self._room()
         self._origin = now - timedelta(seconds=began)
         rows = transitions.claim(self._lane, room, now=now, lease_s=self._pace.lease_s)
         self._drained.statements += 1
@@ -313,7 +314,7 @@ class Pump:
 
     def _renew(self) -> None:
         """Sign of life for all that is in hand. What was taken from us meanwhile is not begun any more."""
-        began = time.monotonic()
+        began = uptime_s()
         in_hand = [*list(self._hands.under_way.values()), *list(self._hands.ready), *self._slots.parked()]
         leases = [one.lease for one in in_hand]
         ours = transitions.renew(leases, now=self._clock(), lease_s=self._pace.lease_s) if leases else frozenset()
@@ -323,12 +324,12 @@ class Pump:
 
     def _persist(self, step: Callable[[], T]) -> T:
         """Do one step against the database; while that is away, wait and do it again."""
-        give_up_at = time.monotonic() + self._pace.patience_s
+        give_up_at = uptime_s() + self._pace.patience_s
         while True:
             try:
                 return step()
             except (OperationalError, InterfaceError) as trouble:
-                if time.monotonic() > give_up_at:
+                if uptime_s() > give_up_at:
                     raise
                 _log.warning("database_away", lane=self._lane, error=type(trouble).__name__)
                 connection.close()

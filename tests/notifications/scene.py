@@ -6,6 +6,7 @@ a row into any state, also into those that take a fault to reach.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+import pytest
 from django.db import connection
 from django.utils.text import slugify
 from uuid_utils.compat import uuid7
@@ -211,6 +213,13 @@ def eventually(holds: Callable[[], T], *, within_s: float = 10.0) -> T:
         assert time.monotonic() < deadline, "it did not come true in time"
         time.sleep(0.01)
     return found
+
+
+def suspended_for(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Wake up as the machine does that slept so long: its monotonic clock stood still, its uptime went on."""
+    awake = time.clock_gettime
+    monkeypatch.setattr(clock, "_DIFFERENCE", copy.copy(clock._DIFFERENCE))  # what it measures holds for this test
+    monkeypatch.setattr(time, "clock_gettime", lambda which: awake(which) + seconds * (which == time.CLOCK_BOOTTIME))
 
 
 def at_once(*calls: Callable[[], T]) -> list[T]:

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from notifications import clock
+from tests.notifications.scene import suspended_for
 
 
 @pytest.fixture(autouse=True)
@@ -77,8 +78,14 @@ class TestWithoutTheDatabase:
             clock.now()
 
     def test_a_measured_one_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Who works while the database is away still knows what time it is: the monotonic clock tells."""
+        """Who works while the database is away still knows what time it is: the machine's uptime tells."""
         monkeypatch.setattr(clock, "_TRUSTED_FOR_S", 0.0)
         before = clock.now()
         self.cut()
         assert timedelta() <= clock.now() - before < timedelta(seconds=5)
+
+    def test_the_time_in_which_the_machine_was_suspended_has_passed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = clock.now()
+        self.cut()
+        suspended_for(monkeypatch, 3600)
+        assert timedelta(hours=1) <= clock.now() - before < timedelta(hours=1, seconds=5)

@@ -251,10 +251,10 @@ class TestTimeRunsOut:
 
     def test_a_lease_that_ran_out_under_a_living_pump_harms_nobody(self, world: World) -> None:
         """It claims again what it still has under way; the first answer comes too late to count."""
-        channel = channel_at(world.behaving_url("delay_ms=700", "lost-lease"))
+        channel = channel_at(world.behaving_url("delay_ms=2000", "lost-lease"))
         slow, other = a_delivery(channel), channel_at(world.sink_url("beside-lost-lease"))
-        pump = in_background(lambda: drain(lease_s=0.2, renew_every_s=99.0, linger_s=0.3))
-        eventually(lambda: world.seen("do/delay_ms=700/lost-lease"))
+        pump = in_background(lambda: drain(lease_s=1.0, renew_every_s=99.0, linger_s=1.2))
+        eventually(lambda: world.seen("do/delay_ms=2000/lost-lease"))
         eventually(lambda: sweep().taken_back)
         a_delivery(other)
         pump.join()
@@ -262,7 +262,7 @@ class TestTimeRunsOut:
         assert states(other) == {"delivered": 1}
         assert states(channel) == {"delivered": 1}
         assert [outcome for outcome, _ in outcomes(slow)] == ["unknown", "ok"]
-        assert len(world.seen("do/delay_ms=700/lost-lease")) <= 2
+        assert len(world.seen("do/delay_ms=2000/lost-lease")) <= 2
 
 
 def test_a_pump_without_room_for_a_successor_goes_on_beyond_its_time(world: World) -> None:

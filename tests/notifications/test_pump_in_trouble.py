@@ -36,6 +36,7 @@ from tests.notifications.scene import (
     many_deliveries,
     outcomes,
     states,
+    suspended_for,
     sweep,
     the_delivery,
 )
@@ -103,6 +104,22 @@ class TestStopping:
         stop.set()
         assert draining.drain("http-normal", declared=Schedule(), clock=clock.now, stop=stop) is None
         assert states() == {"pending": 1}
+
+
+def test_a_worker_whose_machine_was_suspended_begins_nothing_that_another_may_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "do/delay_ms=600/suspended"
+    channel = channel_at(world.behaving_url("delay_ms=600", "suspended"), max_in_flight=1)
+    many_deliveries([channel], 4)
+    pump = in_background(lambda: drain(renew_every_s=99.0))
+    eventually(lambda: len(world.seen(place)) == 1)
+    assert sweep(ahead=60 * SECOND).taken_back == 4
+    Delivery.objects.update(due_at=clock.now() + 600 * SECOND)
+    suspended_for(monkeypatch, 60)
+    pump.join(10)
+    assert not pump.is_alive()
+    assert len(world.seen(place)) == 1
 
 
 class TestTheDatabaseGoesAway:
