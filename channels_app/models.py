@@ -171,7 +171,7 @@ class Channel(models.Model):
 
     #: Since when it answers so slowly that it travels in a lane of its own; None while it is quick.
     slow_since_at = models.DateTimeField(null=True, blank=True, editable=False)
-    #: Since when its breaker has not closed; None while it works.
+    #: Since when its breaker has not closed, or it only asks us to slow down; None while it works.
     failing_since_at = models.DateTimeField(null=True, blank=True, editable=False)
     quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
     quarantine_reason = models.TextField(blank=True, default="", editable=False)

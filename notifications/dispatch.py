@@ -32,7 +32,7 @@ from notifications.held import Held, Tried
 from notifications.models import transitions
 from notifications.models.transitions import Result
 from notifications.rendering import message_of
-from notifications.retry import Schedule
+from notifications.retry import Bound, Schedule
 from notifications.rulebook import ChannelInUse, Rulebook
 from notifications.slowness import Slowness
 from notifications.states import State
@@ -93,7 +93,7 @@ def prepare(
 ) -> tuple[list[Held], list[Result]]:
     """Render messages. One that cannot be rendered is buried, so that it holds up nobody else.
 
-    `leased_until` is the end of the lease by the monotonic clock, for those who do not send at once.
+    `leased_until` is the end of the lease by the machine's uptime, for those who do not send at once.
     """
     held, results = [], []
     for channel, rows in ready:
@@ -112,9 +112,6 @@ def conclude(tried: Tried, declared: Schedule, now: datetime, draw: float) -> Re
     verdict, channel = tried.verdict, tried.held.channel
     if verdict.outcome is Outcome.OK:
         return _result(tried, State.DELIVERED, now)
-    if verdict.outcome is Outcome.RATE_LIMITED:
-        pause = timedelta(seconds=(verdict.retry_after_s or gates.DEFAULT_PAUSE_S) * (1 + draw / 10))
-        return _result(tried, State.SCHEDULED, now + pause, gates.PAUSE, "The channel asked us to slow down.")
     if channel.row.quarantined_at is not None and verdict.outcome is not Outcome.PERMANENT:
         until, text = quarantine.wait(channel, now)
         return _result(tried, State.SCHEDULED, until, quarantine.CODE, f"{text} A probe failed: {verdict.detail}")
@@ -122,26 +119,51 @@ def conclude(tried: Tried, declared: Schedule, now: datetime, draw: float) -> Re
         return _result(tried, State.DEAD, now, verdict.outcome.value, verdict.detail)
     if verdict.outcome is Outcome.UNKNOWN and not channel.transport.retries_unknown:
         return _result(tried, State.DEAD, now, "unknown", "Nobody knows whether it arrived; it is not sent twice.")
+    if verdict.outcome is Outcome.RATE_LIMITED:
+        return _put_off_or_never(tried, schedule_of(channel, declared), now, draw)
     return _again_or_never(tried, schedule_of(channel, declared), now, draw)
 
 
 def _again_or_never(tried: Tried, schedule: Schedule, now: datetime, draw: float) -> Result:
     """g while attempts and time are left, else i."""
     verdict, row = tried.verdict, tried.held.row
-    due_at = retry.next_attempt_at(
+    attempts = row.attempts + 1
+    due = retry.next_attempt_at(
         schedule,
-        attempts=row.attempts + 1,
+        attempts=attempts,
         first_attempt_at=row.first_attempt_at,
         now=now,
         draw=draw,
         at_least_s=verdict.retry_after_s or 0.0,
     )
-    if due_at is None:
-        attempts = row.attempts + 1
-        used_up = attempts >= schedule.max_attempts
-        why = "That was the last one." if used_up else "The next one would come too late."
-        return _result(tried, State.DEAD, now, "exhausted", f"Attempt {attempts} failed. {why} {verdict.detail}")
-    return _result(tried, State.RETRYING, due_at, verdict.outcome.value, verdict.detail)
+    if isinstance(due, Bound):
+        return _exhausted(tried, f"Attempt {attempts} failed.", due, schedule, now)
+    return _result(tried, State.RETRYING, due, verdict.outcome.value, verdict.detail)
+
+
+def _put_off_or_never(tried: Tried, schedule: Schedule, now: datetime, draw: float) -> Result:
+    """h while time is left, else i: being put off is not failing, but a far end may go on with it for ever."""
+    pause_s = (tried.verdict.retry_after_s or gates.DEFAULT_PAUSE_S) * (1 + draw / 10)
+    due = retry.after_pause(schedule, first_attempt_at=tried.held.row.first_attempt_at, now=now, pause_s=pause_s)
+    if isinstance(due, Bound):
+        return _exhausted(tried, "The channel still asked us to slow down.", due, schedule, now)
+    return _result(tried, State.SCHEDULED, due, gates.PAUSE, "The channel asked us to slow down.")
+
+
+def _exhausted(tried: Tried, what: str, bound: Bound, schedule: Schedule, now: datetime) -> Result:
+    why = _WHY[bound].format(window=_span(schedule.window_s))
+    return _result(tried, State.DEAD, now, "exhausted", f"{what} {why} {tried.verdict.detail}".rstrip())
+
+
+_WHY = {
+    Bound.ATTEMPTS: "That was the last one.",
+    Bound.WINDOW: "The next try would come after the {window} in which it may be tried.",
+    Bound.PAUSE: "The far end asks for a pause that outlasts the {window} in which it may be tried.",
+}
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds:g} s"
 
 
 def schedule_of(channel: ChannelInUse, declared: Schedule) -> Schedule:

@@ -1,9 +1,9 @@
 """Channels out of service: with evidence, told to their owner, probed, and brought back by themselves.
 
-A destination that says it has ended (`gone`), or one that has failed for five days, is not tried
-with every notification any more. What is meant for it waits, and nothing is deleted or dropped. One
-delivery at a time finds out, with growing pauses, whether it works again; the first that arrives
-brings the channel back, and what waited follows.
+A destination that says it has ended (`gone`), or one that has failed for five days, or only asked us
+to slow down for so long, is not tried with every notification any more. What is meant for it waits,
+and nothing is deleted or dropped. One delivery at a time finds out, with growing pauses, whether it
+works again; the first that arrives brings the channel back, and what waited follows.
 
 When many channels of one kind fail together the provider is down, and no single channel is blamed.
 """
@@ -25,6 +25,7 @@ from notifications.held import Tried
 from notifications.models import Streamer, transitions
 from notifications.priority import Priority
 from notifications.rulebook import ChannelInUse, Rulebook
+from notifications.throttling import Throttling
 
 #: Reason code of what waits for a quarantined channel.
 CODE = "quarantined"
@@ -41,30 +42,46 @@ PROVIDER_CHANNELS, PROVIDER_SHARE = 3, 0.5
 #: What waited comes back spread over this time.
 RELEASE_SPREAD_S = 10.0
 
+#: What this worker has seen of channels that only ask us to slow down.
+_throttling = Throttling()
+
 _log = structlog.get_logger(__name__)
 
 
 def learn(tried: Iterable[Tried], changes: Mapping[int, Change], book: Rulebook, now: datetime) -> None:
     """Draw the consequences of what was seen: impose, probe on, or restore. Touches the database only then."""
-    alive: dict[int, ChannelInUse] = {}
-    ended: dict[int, Tried] = {}
-    for one in tried:
-        channel = one.held.channel
-        if is_sign_of_life(one.verdict):
-            alive[channel.id] = channel
-        elif one.verdict.outcome is Outcome.GONE:
-            ended.setdefault(channel.id, one)
+    alive, ended, put_off = _seen(tried)
     for channel in alive.values():
+        _throttling.forget(channel.id)
         if channel.row.quarantined_at is not None:
             restore(channel.row, by="a probe that arrived", now=now)
-    for one in ended.values():
-        if one.held.channel.row.quarantined_at is None:
-            said = f"{one.verdict.code} {one.verdict.detail}"
-            impose(one.held.channel, f"The far end says that it has ended: {said}", now)
+    for channel, verdict in ended.values():
+        if channel.row.quarantined_at is None:
+            impose(channel, f"The far end says that it has ended: {verdict.code} {verdict.detail}", now)
     _note_working(alive, changes, book)
     for channel_id, change in changes.items():
         if change.after is State.OPEN:
             _failed_on(book.channels.get(channel_id), book, now, worked=channel_id in alive)
+    for channel_id in put_off.keys() - alive.keys():
+        _put_off_on(book.channels.get(channel_id), put_off[channel_id], book, now)
+
+
+def _seen(
+    tried: Iterable[Tried],
+) -> tuple[dict[int, ChannelInUse], dict[int, tuple[ChannelInUse, Verdict]], dict[int, Verdict]]:
+    """By channel: who gave a sign of life, who says that he has ended, and who asked us to slow down."""
+    alive: dict[int, ChannelInUse] = {}
+    ended: dict[int, tuple[ChannelInUse, Verdict]] = {}
+    put_off: dict[int, Verdict] = {}
+    for one in tried:
+        channel, verdict = one.held.channel, one.verdict
+        if is_sign_of_life(verdict):
+            alive[channel.id] = channel
+        elif verdict.outcome is Outcome.GONE:
+            ended[channel.id] = channel, verdict
+        elif verdict.outcome is Outcome.RATE_LIMITED:
+            put_off[channel.id] = verdict
+    return alive, ended, put_off
 
 
 def impose(channel: ChannelInUse, evidence: str, now: datetime) -> None:
@@ -154,18 +171,37 @@ def _failed_on(channel: ChannelInUse | None, book: Rulebook, now: datetime, *, w
     since = None if worked else channel.row.failing_since_at
     if since is None:
         Channel.objects.note_failing(channel.id, now)
-    elif now - since >= LONG_FAILURE and not _provider_is_down(channel, book):
+    elif now - since >= LONG_FAILURE and not _provider_is_down(channel, book, now):
         impose(channel, f"It has not worked since {since:%Y-%m-%d %H:%M} UTC.", now)
 
 
-def _provider_is_down(channel: ChannelInUse, book: Rulebook) -> bool:
+def _put_off_on(channel: ChannelInUse | None, verdict: Verdict, book: Rulebook, now: datetime) -> None:
+    """It took nothing and asked us to slow down: usual for a while, and a failure when it goes on."""
+    if channel is None or channel.row.quarantined_at is not None:
+        return
+    _throttling.note(channel.id, now)
+    seen_since, since = _throttling.since(channel.id, now), channel.row.failing_since_at
+    if seen_since is None:
+        return
+    if since is None:
+        Channel.objects.note_failing(channel.id, seen_since)
+    elif now - since >= LONG_FAILURE and not _provider_is_down(channel, book, now):
+        said = f"{verdict.code or ''} {verdict.detail}".strip()
+        evidence = f"It has taken nothing since {since:%Y-%m-%d %H:%M} UTC and asks us to slow down: {said}"
+        impose(channel, evidence, now)
+
+
+def _provider_is_down(channel: ChannelInUse, book: Rulebook, now: datetime) -> bool:
     others = [
         other
         for other in book.channels.values()
         if other.row.kind == channel.row.kind and other.id != channel.id and other.row.quarantined_at is None
     ]
     looks = default_breakers().look_many([(other.id, other.breaker_settings) for other in others])
-    failing = sum(look.state in (State.OPEN, State.HALF_OPEN) for look in looks.values())
+    failing = sum(
+        looks[other.id].state in (State.OPEN, State.HALF_OPEN) or _throttling.since(other.id, now) is not None
+        for other in others
+    )
     return failing >= PROVIDER_CHANNELS and failing >= PROVIDER_SHARE * len(others)
 
 

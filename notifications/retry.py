@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from types import MappingProxyType
 
 #: The exponent stops growing here; every cap is reached long before, and 2.0 ** 1024 overflows.
@@ -33,7 +34,7 @@ class Schedule:
     cap_s: float = 6 * 3600.0
     #: Draw each wait between zero and its step, so that what failed together does not return together.
     jitter: bool = True
-    #: From the first try on, in seconds; after it nothing is tried again.
+    #: From the first try on, in seconds; after it nothing is tried again. A try that was put off is one, too.
     window_s: float = 3 * 86400.0
 
 
@@ -52,6 +53,17 @@ def step_s(schedule: Schedule, attempts: int) -> float:
     return min(schedule.cap_s, schedule.base_s * 2.0 ** min(attempts - 1, _MAX_DOUBLINGS))
 
 
+class Bound(StrEnum):
+    """What says that a delivery is not tried again."""
+
+    #: It was the last one that the schedule allows.
+    ATTEMPTS = "attempts"
+    #: The next one would come after the window.
+    WINDOW = "window"
+    #: The far end asks for a pause that outlasts the window.
+    PAUSE = "pause"
+
+
 def next_attempt_at(
     schedule: Schedule,
     *,
@@ -60,16 +72,28 @@ def next_attempt_at(
     now: datetime,
     draw: float,
     at_least_s: float = 0.0,
-) -> datetime | None:
-    """When to try again after `attempts` failed attempts, or None when it is over.
+) -> datetime | Bound:
+    """When to try again after `attempts` failed attempts, or the bound by which it is over.
 
     `draw` is uniform in [0, 1). `at_least_s` is what the far end asked us to wait; it is obeyed,
     even beyond the cap, but never beyond the window.
     """
     if attempts >= schedule.max_attempts:
-        return None
+        return Bound.ATTEMPTS
     step = min(step_s(schedule, attempts), _LONGEST_WAIT_S) * (draw if schedule.jitter else 1.0)
-    wait_s = max(step, at_least_s)
-    if (now - first_attempt_at).total_seconds() + wait_s > schedule.window_s:
-        return None
-    return now + timedelta(seconds=wait_s)
+    left_s = _left_s(schedule, first_attempt_at, now)
+    if step > left_s:
+        return Bound.WINDOW
+    return now + timedelta(seconds=max(step, at_least_s)) if at_least_s <= left_s else Bound.PAUSE
+
+
+def after_pause(schedule: Schedule, *, first_attempt_at: datetime, now: datetime, pause_s: float) -> datetime | Bound:
+    """When to try again what the far end neither took nor refused, but put off; or the bound by which it is over."""
+    left_s = _left_s(schedule, first_attempt_at, now)
+    if pause_s <= left_s:
+        return now + timedelta(seconds=pause_s)
+    return Bound.PAUSE if left_s > 0 else Bound.WINDOW
+
+
+def _left_s(schedule: Schedule, first_attempt_at: datetime, now: datetime) -> float:
+    return schedule.window_s - (now - first_attempt_at).total_seconds()

@@ -51,6 +51,7 @@ class Delivery(models.Model):
 
     #: Tries that count, since it was made or replayed.
     attempts = models.PositiveSmallIntegerField(default=0)
+    #: From here on the retry window runs. A try that the far end put off (429) is one, too.
     first_attempt_at = models.DateTimeField(null=True, blank=True)
     #: Fencing token: grows with every claim; a result is written only under the token it was sent with.
     token = models.BigIntegerField(default=0)

@@ -12,8 +12,9 @@ from celery.exceptions import Retry
 from celery.result import EagerResult
 
 from channels_app.models import Channel
+from channels_app.ratelimit import default_limits
 from notifications import clock, delivering
-from notifications.models import DeadLetter, Delivery
+from notifications.models import DeadLetter, Delivery, transitions
 from notifications.states import State
 from notifications.tasks import deliver
 from project.outside import World
@@ -47,6 +48,11 @@ def delivered(delivery: Delivery) -> EagerResult[Any]:
 
 def wait_s(delivery: Delivery) -> float:
     return (delivery.due_at - clock.now()).total_seconds()
+
+
+def due_again(delivery: Delivery, **fields: Any) -> None:
+    """What it waits for has come."""
+    Delivery.objects.filter(pk=delivery.pk).update(state="pending", due_at=clock.now(), **fields)
 
 
 class TestItsEnds:
@@ -193,11 +199,42 @@ class TestWhatGoesBeforeTheDeclaration:
         assert outcomes(delivery) == [("rate_limited", 429)]
         assert not DeadLetter.objects.exists()
 
-    def test_time_spent_waiting_is_not_held_against_the_window(self, world: World) -> None:
-        """The window runs from the first try that counts, and not from the first time a worker looked."""
-        delivery = a_delivery(self.channel(world, "status=429,retry_after_s=1"))
+    def test_time_spent_at_a_gate_is_not_held_against_the_window(self, world: World) -> None:
+        """The window runs from the first try, and not from the first time a worker looked."""
+        channel = self.channel(world)
+        default_limits().hold(channel.pk, 60.0)
+        delivery = a_delivery(channel)
         delivered(delivery)
-        assert (delivery.attempts, delivery.first_attempt_at) == (0, None)
+        assert (delivery.state, delivery.reason_code, delivery.first_attempt_at) == ("scheduled", "paused", None)
+
+    def test_what_is_only_ever_put_off_ends_with_its_window(self, world: World) -> None:
+        """In between it waits at a gate: that is no try, and no forgetting either."""
+        channel = self.channel(world, "status=429,retry_after_s=1", retry_window_s=3600.0)
+        delivery = a_delivery(channel)
+        delivered(delivery)
+        first = delivery.first_attempt_at
+        assert (delivery.state, delivery.attempts, first is not None) == ("scheduled", 0, True)
+        due_again(delivery)
+        delivered(delivery)
+        assert (delivery.state, delivery.reason_code, delivery.first_attempt_at) == ("scheduled", "paused", first)
+        default_limits().resume(channel.pk)
+        due_again(delivery, first_attempt_at=clock.now() - timedelta(seconds=3600))
+        delivered(delivery)
+        assert (delivery.state, delivery.attempts, delivery.reason_code) == ("dead", 0, "exhausted")
+        assert "still asked us to slow down" in delivery.reason
+        assert outcomes(delivery) == [("rate_limited", 429)] * 2
+        letter = DeadLetter.objects.waiting().get()
+        assert (letter.outcome, letter.code, letter.attempts) == ("rate_limited", 429, 0)
+
+    def test_replayed_it_has_a_whole_window_again(self, world: World) -> None:
+        channel = self.channel(world, "status=429,retry_after_s=1", retry_window_s=3600.0)
+        delivery = a_delivery(channel, first_attempt_at=clock.now() - 2 * HOUR)
+        assert delivered(delivery).state == "FAILURE"
+        default_limits().resume(channel.pk)
+        transitions.replay([delivery.pk], by="ada", now=clock.now())
+        delivered(delivery)
+        assert (delivery.state, delivery.reason_code) == ("scheduled", "paused")
+        assert not DeadLetter.objects.waiting().exists()
 
 
 class TestExpiry:

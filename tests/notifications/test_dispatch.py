@@ -47,6 +47,7 @@ MESSAGE = Message(
     accepted_at=NOW,
 )
 DECLARED = Schedule()
+SLOW = "The channel still asked us to slow down."
 
 
 class AtMostOnce(Crier):
@@ -113,7 +114,7 @@ def _possible(outcome: Outcome, *, once: bool) -> set[State]:
     return {
         Outcome.OK: {State.DELIVERED},
         Outcome.TRANSIENT: {State.RETRYING, State.DEAD},
-        Outcome.RATE_LIMITED: {State.SCHEDULED},
+        Outcome.RATE_LIMITED: {State.SCHEDULED, State.DEAD},
         Outcome.PERMANENT: {State.DEAD},
         Outcome.GONE: {State.DEAD},
         Outcome.UNKNOWN: {State.DEAD} if once else {State.RETRYING, State.DEAD},
@@ -144,6 +145,37 @@ def test_the_channels_schedule_goes_before_the_declared_one() -> None:
     assert (first.state, first.due_at) == (State.RETRYING, NOW + timedelta(seconds=3))
     assert (last.state, last.reason_code) == (State.DEAD, "exhausted")
     assert "Attempt 2" in last.reason
+
+
+@pytest.mark.parametrize(
+    ("about", "verdict", "said"),
+    [
+        ({"max_attempts": 1}, Verdict(Outcome.TRANSIENT, 503, "No."), "Attempt 1 failed. That was the last one. No."),
+        (
+            {"age": timedelta(hours=72)},
+            Verdict(Outcome.TRANSIENT, 503, "No."),
+            "Attempt 1 failed. The next try would come after the 72 h in which it may be tried. No.",
+        ),
+        (
+            {"retry_window_s": 90.0, "retry_base_s": 1.0},
+            Verdict(Outcome.TRANSIENT, 503, "No.", 100.0),
+            "Attempt 1 failed. The far end asks for a pause that outlasts the 90 s in which it may be tried. No.",
+        ),
+        (
+            {"age": timedelta(hours=72)},
+            Verdict(Outcome.RATE_LIMITED, 429),
+            "The channel still asked us to slow down. The next try would come after the 72 h in which it may be tried.",
+        ),
+        (
+            {"retry_window_s": 5400.0},
+            Verdict(Outcome.RATE_LIMITED, 429, "Later.", 7200.0),
+            f"{SLOW} The far end asks for a pause that outlasts the 1.5 h in which it may be tried. Later.",
+        ),
+    ],
+)
+def test_the_reason_says_which_bound_ended_it(about: dict[str, Any], verdict: Verdict, said: str) -> None:
+    result = concluded(verdict, **about)
+    assert (result.state, result.reason_code, result.reason) == (State.DEAD, "exhausted", said)
 
 
 def test_equal_failures_have_one_fingerprint_and_others_another() -> None:

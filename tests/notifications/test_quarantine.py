@@ -24,6 +24,7 @@ from notifications.quarantine import FIRST_PAUSE_S, LONG_FAILURE, LONGEST_PAUSE_
 from notifications.rulebook import ChannelInUse
 from notifications.states import State
 from notifications.tasks import deliver
+from notifications.throttling import Throttling
 from project.outside import World
 from tests.notifications.scene import (
     HOUR,
@@ -505,6 +506,82 @@ class TestLongFailure:
         a_delivery(channel)
         drain()
         assert fresh(channel).quarantined_at is not None
+
+
+class TestOnlyEverAskedToSlowDown:
+    """No breaker opens by it, and no attempt is counted: without an end it would go on for ever."""
+
+    @pytest.fixture(autouse=True)
+    def seen(self, monkeypatch: pytest.MonkeyPatch) -> Throttling:
+        """What this worker has seen: nothing yet."""
+        monkeypatch.setattr(quarantine, "_throttling", seen := Throttling())
+        return seen
+
+    @staticmethod
+    def asking(world: World, name: str, seen: Throttling, *, since: timedelta, noted: timedelta | None) -> Channel:
+        """A channel that says 429 for ever; this worker has seen that `since` so long, and the rows since `noted`."""
+        channel = channel_at(world.behaving_url("status=429,retry_after_s=60", name))
+        now = clock.now()
+        seen.note(channel.pk, now - since)
+        Channel.objects.filter(pk=channel.pk).update(failing_since_at=noted and now - noted)
+        forget_the_rules()
+        return channel
+
+    def test_after_five_days_it_is_taken_out_with_the_evidence(self, world: World, seen: Throttling) -> None:
+        channel = self.asking(world, "asks", seen, since=2 * HOUR, noted=LONG_FAILURE + HOUR)
+        delivery = a_delivery(channel)
+        drain()
+        channel = fresh(channel)
+        assert channel.quarantined_at is not None
+        assert "It has taken nothing since" in channel.quarantine_reason
+        assert "429" in channel.quarantine_reason
+        assert (row_of(delivery)["state"], outcomes(delivery)) == ("scheduled", [("rate_limited", 429)])
+        assert told() == ["channel_quarantined"]
+
+    @pytest.mark.parametrize(
+        ("since", "noted"),
+        [
+            (2 * HOUR, LONG_FAILURE - HOUR),
+            (timedelta(minutes=5), LONG_FAILURE + HOUR),
+            (13 * HOUR, LONG_FAILURE + HOUR),
+        ],
+        ids=["not yet five days", "this worker saw it for minutes", "this worker saw nothing for long"],
+    )
+    def test_before_that_it_is_not(self, world: World, seen: Throttling, since: timedelta, noted: timedelta) -> None:
+        channel = self.asking(world, f"asks-{since.total_seconds()}", seen, since=since, noted=noted)
+        a_delivery(channel)
+        drain()
+        assert fresh(channel).quarantined_at is None
+
+    def test_it_is_remembered_once_it_has_lasted(self, world: World, seen: Throttling) -> None:
+        short = self.asking(world, "short", seen, since=timedelta(minutes=5), noted=None)
+        long = self.asking(world, "long", seen, since=2 * HOUR, noted=None)
+        many_deliveries([short, long], 1)
+        drain()
+        assert fresh(short).failing_since_at is None
+        assert round((clock.now() - fresh(long).failing_since_at) / HOUR) == 2  # type: ignore[operator]
+
+    def test_one_that_it_takes_ends_it(self, world: World, seen: Throttling) -> None:
+        channel = self.asking(world, "takes", seen, since=2 * HOUR, noted=LONG_FAILURE + HOUR)
+        world.behave("do/status=429,retry_after_s=60/takes", "throttle")
+        many_deliveries([channel], 5)
+        drain()
+        assert states(channel)["delivered"] > 0
+        assert (fresh(channel).quarantined_at, fresh(channel).failing_since_at) == (None, None)
+        assert seen.since(channel.pk, clock.now()) is None
+
+    @pytest.mark.parametrize(("others_too", "taken_out"), [(2, True), (3, False)])
+    def test_many_of_a_kind_are_the_providers_doing(
+        self, world: World, seen: Throttling, others_too: int, taken_out: bool
+    ) -> None:
+        channel = self.asking(world, f"kind-{others_too}", seen, since=2 * HOUR, noted=LONG_FAILURE + HOUR)
+        for n in range(5):
+            other = channel_at(world.sink_url(f"of-kind-{n}"))
+            if n < others_too:
+                seen.note(other.pk, clock.now() - 2 * HOUR)
+        a_delivery(channel)
+        drain()
+        assert (fresh(channel).quarantined_at is not None) == taken_out
 
 
 def _another_worker() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from channels_app.models import Channel
 from channels_app.outcomes import MAX_RETRY_AFTER_S
 from notifications.durable_retry import declared_schedule
-from notifications.retry import PRESETS, Schedule, next_attempt_at, step_s
+from notifications.retry import PRESETS, Bound, Schedule, after_pause, next_attempt_at, step_s
 from notifications.tasks import deliver
 
 NOW = datetime(2026, 11, 21, 20, 15, tzinfo=UTC)
@@ -32,7 +32,7 @@ WAITS_ASKED_FOR = st.floats(0.0, MAX_RETRY_AFTER_S)
 AGES = st.timedeltas(timedelta(), timedelta(days=3650))
 
 
-def asked(schedule: Schedule, *, attempts: int = 1, age: timedelta = timedelta(), **more: float) -> datetime | None:
+def asked(schedule: Schedule, *, attempts: int = 1, age: timedelta = timedelta(), **more: float) -> datetime | Bound:
     first = NOW - age
     return next_attempt_at(schedule, attempts=attempts, first_attempt_at=first, now=NOW, **{"draw": 0.5, **more})
 
@@ -42,7 +42,7 @@ def test_there_is_always_an_answer_never_too_soon_and_never_beyond_the_window(
     schedule: Schedule, attempts: int, age: timedelta, draw: float, at_least_s: float
 ) -> None:
     at = asked(schedule, attempts=attempts, age=age, draw=draw, at_least_s=at_least_s)
-    if at is None:
+    if isinstance(at, Bound):
         return
     assert attempts < schedule.max_attempts
     assert at >= NOW + timedelta(seconds=at_least_s)
@@ -57,20 +57,20 @@ def test_the_step_grows_up_to_the_cap_and_never_shrinks(schedule: Schedule, atte
 
 @given(st.integers(10, 10**6), DRAWS)
 def test_after_the_last_attempt_it_is_over(attempts: int, draw: float) -> None:
-    assert asked(Schedule(max_attempts=10), attempts=attempts, draw=draw) is None
+    assert asked(Schedule(max_attempts=10), attempts=attempts, draw=draw) is Bound.ATTEMPTS
 
 
 @given(st.integers(1, 9), DRAWS)
 def test_jitter_draws_between_nothing_and_the_step(attempts: int, draw: float) -> None:
     at = asked(Schedule(), attempts=attempts, draw=draw)
-    assert at is not None
+    assert isinstance(at, datetime)
     assert 0 <= (at - NOW).total_seconds() <= step_s(Schedule(), attempts)
 
 
 def test_without_jitter_the_steps_double_up_to_the_cap() -> None:
     schedule = Schedule(base_s=10, cap_s=100, jitter=False)
     waits = [asked(schedule, attempts=n) for n in range(1, 7)]
-    assert [(at - NOW).total_seconds() for at in waits if at] == [10, 20, 40, 80, 100, 100]
+    assert [(at - NOW).total_seconds() for at in waits if isinstance(at, datetime)] == [10, 20, 40, 80, 100, 100]
 
 
 def test_what_the_far_end_asks_for_is_obeyed_beyond_the_cap() -> None:
@@ -78,7 +78,23 @@ def test_what_the_far_end_asks_for_is_obeyed_beyond_the_cap() -> None:
 
 
 def test_what_the_far_end_asks_for_does_not_stretch_the_window() -> None:
-    assert asked(Schedule(window_s=1800), at_least_s=3600) is None
+    assert asked(Schedule(window_s=1800), at_least_s=3600) is Bound.PAUSE
+
+
+def test_a_step_beyond_the_window_is_over_by_the_window_whatever_was_asked_for() -> None:
+    schedule = Schedule(window_s=1800, base_s=600, jitter=False)
+    assert asked(schedule, age=timedelta(seconds=1199)) == NOW + timedelta(seconds=600)
+    assert asked(schedule, age=timedelta(seconds=1201), at_least_s=3600) is Bound.WINDOW
+
+
+@given(SCHEDULES, AGES, st.floats(0.0, 1.1 * MAX_RETRY_AFTER_S))
+def test_a_pause_ends_in_the_window_or_never(schedule: Schedule, age: timedelta, pause_s: float) -> None:
+    at = after_pause(schedule, first_attempt_at=NOW - age, now=NOW, pause_s=pause_s)
+    if isinstance(at, datetime):
+        assert at == NOW + timedelta(seconds=pause_s)
+        assert age.total_seconds() + pause_s <= schedule.window_s + 1e-3
+    else:
+        assert (at is Bound.WINDOW) == (age.total_seconds() >= schedule.window_s)
 
 
 def test_a_million_attempts_are_no_overflow() -> None:
