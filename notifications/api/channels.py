@@ -8,7 +8,7 @@ from typing import Any
 import django_filters
 import msgspec
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -22,7 +22,7 @@ from notifications import channel_control, clock
 from notifications.api.caller import Caller, caller_of
 from notifications.api.pagination import ByKey
 from notifications.api.problems import conflict
-from notifications.api.resource import Resources, StrictSerializer
+from notifications.api.resource import Resources, StrictSerializer, described
 from notifications.models import Streamer
 from notifications.retirement import retire
 from notifications.retry import PRESETS, Schedule
@@ -120,7 +120,6 @@ class TriedSerializer(serializers.Serializer[Any]):
     duration_ms = serializers.IntegerField()
 
 
-_TAGS = ["channels"]
 _EXAMPLE = OpenApiExample(
     "A signed webhook",
     value={
@@ -134,28 +133,16 @@ _EXAMPLE = OpenApiExample(
 )
 
 
-@extend_schema_view(
-    list=extend_schema(tags=_TAGS, summary="List channels", description="By key, without deleted ones."),
-    create=extend_schema(
-        tags=_TAGS,
-        summary="Create a channel",
-        description="`config` is what the transport of this `kind` asks for: see `GET /transports`.",
-        examples=[_EXAMPLE],
-    ),
-    retrieve=extend_schema(tags=_TAGS, summary="Read a channel", description="By its key. Secrets are masked."),
-    update=extend_schema(
-        tags=_TAGS, summary="Replace a channel", description="Secrets that are left out stay. `kind` cannot change."
-    ),
-    partial_update=extend_schema(
-        tags=_TAGS,
-        summary="Change a channel",
-        description="Sets the fields that are sent; within `config` too. `kind` cannot change.",
-    ),
-    destroy=extend_schema(
-        tags=_TAGS,
-        summary="Delete a channel",
-        description="What waits for it is cancelled, its secrets are forgotten, its past stays readable.",
-    ),
+@described(
+    "channels",
+    "a channel",
+    example=_EXAMPLE,
+    list="By key, without deleted ones.",
+    create="`config` is what the transport of this `kind` asks for: see `GET /transports`.",
+    retrieve="By its key. Secrets are masked.",
+    update="Secrets that are left out stay. `kind` cannot change.",
+    partial_update="Sets the fields that are sent; within `config` too. `kind` cannot change.",
+    destroy="What waits for it is cancelled, its secrets are forgotten, its past stays readable.",
 )
 class Channels(Resources):
     serializer_class = ChannelSerializer
@@ -176,7 +163,7 @@ class Channels(Resources):
         retire(instance, by=caller_of(self.request).name, now=clock.now())
 
     @extend_schema(
-        tags=_TAGS,
+        tags=["channels"],
         summary="Send a test",
         description="Sends a test message right now, past all policies, and answers with what came of it. "
         "The status is 200 whatever the channel said: read `outcome`.",

@@ -6,14 +6,14 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_field, extend_schema_view
+from drf_spectacular.utils import OpenApiExample, extend_schema_field
 from rest_framework import serializers
 
 from channels_app.models import Channel
 from notifications import priority
 from notifications.api.caller import Caller
 from notifications.api.pagination import ById
-from notifications.api.resource import Resources, StrictSerializer
+from notifications.api.resource import Resources, StrictSerializer, described
 from notifications.models import Policy, Streamer
 from notifications.policy import Scope
 
@@ -131,7 +131,6 @@ class PolicyFilters(django_filters.FilterSet):  # type: ignore[misc]
     )
 
 
-_TAGS = ["policies"]
 _EXAMPLE = OpenApiExample(
     "From high upwards, on two channels",
     value={
@@ -145,19 +144,17 @@ _EXAMPLE = OpenApiExample(
 )
 
 
-@extend_schema_view(
-    list=extend_schema(tags=_TAGS, summary="List policies", description="In the order in which they were made."),
-    create=extend_schema(
-        tags=_TAGS,
-        summary="Create a policy",
-        description="One a scope: one global, one a platform, one a streamer. A field that is null or left out is "
-        "taken from the wider policy.",
-        examples=[_EXAMPLE],
-    ),
-    retrieve=extend_schema(tags=_TAGS, summary="Read a policy", description="By its id."),
-    update=extend_schema(tags=_TAGS, summary="Replace a policy", description="Its scope cannot change."),
-    partial_update=extend_schema(tags=_TAGS, summary="Change a policy", description="Sets the fields that are sent."),
-    destroy=extend_schema(tags=_TAGS, summary="Delete a policy", description="The wider one applies from then on."),
+@described(
+    "policies",
+    "a policy",
+    example=_EXAMPLE,
+    list="In the order in which they were made.",
+    create="One a scope: one global, one a platform, one a streamer. A field that is null or left out is taken from "
+    "the wider policy.",
+    retrieve="By its id.",
+    update="Its scope cannot change.",
+    partial_update="Sets the fields that are sent.",
+    destroy="The wider one applies from then on.",
 )
 class Policies(Resources):
     serializer_class = PolicySerializer

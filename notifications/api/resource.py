@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 from django.db import models, transaction
 from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.mixins import (
     CreateModelMixin,
@@ -83,6 +85,34 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
     @property
     def caller(self) -> Caller:
         return caller_of(self.context["request"])
+
+
+V = TypeVar("V")
+
+#: What the actions of `Resources` do, in the schema.
+_SUMMARIES = {
+    "list": "List {tag}",
+    "create": "Create {one}",
+    "retrieve": "Read {one}",
+    "update": "Replace {one}",
+    "partial_update": "Change {one}",
+    "destroy": "Delete {one}",
+}
+
+
+def described(tag: str, one: str, *, example: OpenApiExample, **actions: str) -> Callable[[V], V]:
+    """Tell the schema of a subclass of `Resources`: what is to be known of each action; how one is created."""
+    return extend_schema_view(
+        **{
+            action: extend_schema(
+                tags=[tag],
+                summary=_SUMMARIES[action].format(tag=tag, one=one),
+                description=text,
+                examples=[example] if action == "create" else None,
+            )
+            for action, text in actions.items()
+        }
+    )
 
 
 #: Whose rows the schema is made from.

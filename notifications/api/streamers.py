@@ -6,7 +6,7 @@ from typing import Any
 
 import django_filters
 from django.db.models import QuerySet
-from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
+from drf_spectacular.utils import OpenApiExample
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -14,7 +14,7 @@ from channels_app.models import Channel
 from notifications.api.caller import Caller, caller_of
 from notifications.api.pagination import ByKey
 from notifications.api.problems import Problem, conflict
-from notifications.api.resource import Resources, StrictSerializer
+from notifications.api.resource import Resources, StrictSerializer, described
 from notifications.models import Streamer
 
 
@@ -35,7 +35,6 @@ class StreamerFilters(django_filters.FilterSet):  # type: ignore[misc]
         return rows.filter(tags__contains=[value])
 
 
-_TAGS = ["streamers"]
 _EXAMPLE = OpenApiExample(
     "A streamer",
     value={"key": "nightowl", "name": "NightOwl", "platform": "twitch", "tags": ["vip"]},
@@ -43,22 +42,16 @@ _EXAMPLE = OpenApiExample(
 )
 
 
-@extend_schema_view(
-    list=extend_schema(tags=_TAGS, summary="List streamers", description="By key."),
-    create=extend_schema(
-        tags=_TAGS,
-        summary="Create a streamer",
-        description="Not for API keys that speak for one streamer. `key` cannot be changed afterwards.",
-        examples=[_EXAMPLE],
-    ),
-    retrieve=extend_schema(tags=_TAGS, summary="Read a streamer", description="By its key."),
-    update=extend_schema(tags=_TAGS, summary="Replace a streamer", description="Sets all fields but the key."),
-    partial_update=extend_schema(tags=_TAGS, summary="Change a streamer", description="Sets the fields that are sent."),
-    destroy=extend_schema(
-        tags=_TAGS,
-        summary="Delete a streamer",
-        description="With its policy and its API keys; its notifications stay. Refused while it owns channels.",
-    ),
+@described(
+    "streamers",
+    "a streamer",
+    example=_EXAMPLE,
+    list="By key.",
+    create="Not for API keys that speak for one streamer. `key` cannot be changed afterwards.",
+    retrieve="By its key.",
+    update="Sets all fields but the key.",
+    partial_update="Sets the fields that are sent.",
+    destroy="With its policy and its API keys; its notifications stay. Refused while it owns channels.",
 )
 class Streamers(Resources):
     serializer_class = StreamerSerializer
