@@ -1,4 +1,4 @@
-"""Sending a test: one message straight to a channel, past policies, queues and limits.
+"""A trial: one message straight to a channel, past policies, queues and limits.
 
 What comes back is what the far end said, at once. Nothing is remembered of it: a test is neither a
 notification nor a delivery, and no priority or pattern can swallow it.
