@@ -112,13 +112,13 @@ def conclude(tried: Tried, declared: Schedule, now: datetime, draw: float) -> Re
     verdict, channel = tried.verdict, tried.held.channel
     if verdict.outcome is Outcome.OK:
         return _result(tried, State.DELIVERED, now)
+    if verdict.outcome is Outcome.UNKNOWN and not channel.transport.retries_unknown:
+        return _result(tried, State.DEAD, now, "unknown", "Nobody knows whether it arrived; it is not sent twice.")
     if channel.row.quarantined_at is not None and verdict.outcome is not Outcome.PERMANENT:
         until, text = quarantine.wait(channel, now)
         return _result(tried, State.SCHEDULED, until, quarantine.CODE, f"{text} A probe failed: {verdict.detail}")
     if verdict.outcome in (Outcome.PERMANENT, Outcome.GONE):
         return _result(tried, State.DEAD, now, verdict.outcome.value, verdict.detail)
-    if verdict.outcome is Outcome.UNKNOWN and not channel.transport.retries_unknown:
-        return _result(tried, State.DEAD, now, "unknown", "Nobody knows whether it arrived; it is not sent twice.")
     if verdict.outcome is Outcome.RATE_LIMITED:
         return _put_off_or_never(tried, schedule_of(channel, declared), now, draw)
     return _again_or_never(tried, schedule_of(channel, declared), now, draw)

@@ -44,6 +44,14 @@ class ChannelInUse:
             return lanes.HTTP
 
     @cached_property
+    def retries_unknown(self) -> bool:
+        """Whether a try whose end nobody knows is made again; so it is where the transport was uninstalled."""
+        try:
+            return self.transport.retries_unknown
+        except registry.UnknownKind:
+            return True
+
+    @cached_property
     def config(self) -> Config:
         """Raises `secrets.SecretUnreadable` when its key is not on the key ring."""
         return self.row.typed_config()
@@ -96,6 +104,11 @@ class Rulebook:
     platform_rules: dict[str, Rules]
     streamer_rules: dict[str, Rules]
     _effective: dict[tuple[str, str], Effective] = field(default_factory=dict)
+
+    @cached_property
+    def at_most_once(self) -> list[int]:
+        """Channels to which nothing is sent again while nobody knows whether it arrived."""
+        return [pk for pk, channel in self.channels.items() if not channel.retries_unknown]
 
     def effective(self, *, streamer_key: str, platform: str) -> Effective:
         """The policy in force for a streamer ("" for notifications about nobody)."""

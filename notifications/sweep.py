@@ -99,7 +99,9 @@ def sweep(now: datetime) -> Swept:
 
 
 def _take_back(found: Swept, now: datetime) -> None:
-    found.taken_back = len(transitions.take_back(now=now, limit=LIMIT, most_lost_leases=MOST_LOST_LEASES))
+    once = rulebook.current().at_most_once
+    taken = transitions.take_back(now=now, limit=LIMIT, most_lost_leases=MOST_LOST_LEASES, at_most_once=once)
+    found.taken_back = len(taken)
 
 
 def _end_overdue(found: Swept, now: datetime) -> None:

@@ -61,6 +61,12 @@ class Crier(BlockingTransport[CrierConfig]):
         cls.released.clear()
 
 
+class AtMostOnce(Crier):
+    """Nobody knows whether it was sent: then it is not sent again."""
+
+    retries_unknown = False
+
+
 def _well(messages: Sequence[Message], _config: CrierConfig) -> Sequence[Verdict]:
     return [Verdict(Outcome.OK, 250)] * len(messages)
 

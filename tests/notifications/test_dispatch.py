@@ -23,7 +23,7 @@ from notifications.rulebook import ChannelInUse
 from notifications.states import State, letter_for
 from notifications.tasks import deliver
 from project.outside import World
-from tests.notifications.crier import Crier
+from tests.notifications.crier import AtMostOnce, Crier
 from tests.notifications.scene import (
     HOUR,
     SECOND,
@@ -48,12 +48,6 @@ MESSAGE = Message(
 )
 DECLARED = Schedule()
 SLOW = "The channel still asked us to slow down."
-
-
-class AtMostOnce(Crier):
-    """Nobody knows whether it was sent: then it is not sent again."""
-
-    retries_unknown = False
 
 
 def tried(
@@ -119,6 +113,11 @@ def _possible(outcome: Outcome, *, once: bool) -> set[State]:
         Outcome.GONE: {State.DEAD},
         Outcome.UNKNOWN: {State.DEAD} if once else {State.RETRYING, State.DEAD},
     }[outcome]
+
+
+def test_a_probe_of_what_is_sent_at_most_once_is_no_second_chance() -> None:
+    result = concluded(Verdict(Outcome.UNKNOWN, 0, "Late."), once=True, quarantined_at=NOW)
+    assert (result.state, result.reason_code) == (State.DEAD, "unknown")
 
 
 def test_what_the_far_end_asks_for_is_waited_for() -> None:

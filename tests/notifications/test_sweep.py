@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -10,12 +11,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from channels_app.models import Channel
+from channels_app.registry import AnyTransport
 from notifications import clock, lanes
 from notifications import sweep as sweep_module
 from notifications.models import DeadLetter, Delivery, Policy, transitions
 from notifications.states import State
 from notifications.sweep import LOOK_AHEAD, MOST_LOST_LEASES
 from tests.notifications.brokers import frozen_broker, no_broker
+from tests.notifications.crier import AtMostOnce
 from tests.notifications.scene import (
     HOUR,
     SECOND,
@@ -24,8 +27,10 @@ from tests.notifications.scene import (
     accept,
     at_once,
     channel_at,
+    configured,
     eventually,
     idempotency_ids,
+    outcomes,
     row_of,
     states,
     sweep,
@@ -92,6 +97,24 @@ class TestDeadWorkers:
         assert sweep().taken_back == 1
         assert states() == {"dead": 1}
         assert DeadLetter.objects.waiting().count() == 1
+
+    def test_where_nothing_is_sent_twice_it_is_buried_at_once(
+        self, channel: Channel, install: Callable[[AnyTransport], None]
+    ) -> None:
+        """Another worker would send again what the dead one may have sent."""
+        install(AtMostOnce())
+        once = configured("crier", {"place": "market"})
+        lost = {"lease_until": clock.now() - SECOND}
+        delivery, usual = a_delivery(once, State.SENDING, **lost), a_delivery(channel, State.SENDING, **lost)
+        kept = a_delivery(once, State.SENDING)
+        assert sweep().taken_back == 2
+        assert (row_of(usual)["state"], row_of(kept)["state"]) == ("pending", "sending")
+        delivery.refresh_from_db()
+        assert (delivery.state, delivery.reason_code, delivery.settled_at is not None) == ("dead", "unknown", True)
+        assert "it is not sent twice" in delivery.reason
+        assert outcomes(delivery) == [("unknown", 0)]
+        letter = DeadLetter.objects.waiting().get()
+        assert (letter.delivery, letter.outcome) == (delivery, "unknown")
 
     def test_what_was_withdrawn_or_expired_meanwhile_is_not_sent_again(self, channel: Channel) -> None:
         lost = {"lease_until": clock.now() - SECOND}

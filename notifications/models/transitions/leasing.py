@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,33 +40,41 @@ def renew(held: Iterable[tuple[int, int]], *, now: datetime, lease_s: float) -> 
 
 _TAKE_BACK = f"""
 WITH lost AS (
-    SELECT id, lease_until FROM notifications_delivery
+    SELECT id, lease_until, channel_id = ANY(%(once)b::int8[]) AS once FROM notifications_delivery
     WHERE state IN {guard("j")} AND lease_until < %(now)b
     ORDER BY lease_until LIMIT %(limit)b FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE notifications_delivery d
-    SET state = CASE WHEN d.lost_leases + 1 >= %(most)b THEN 'dead' ELSE 'pending' END,
-        lost_leases = d.lost_leases + 1, lease_until = NULL, reason_code = 'lease_lost',
-        reason = 'The worker that held it died or was cut off.',
-        settled_at = CASE WHEN d.lost_leases + 1 >= %(most)b THEN %(now)b::timestamptz END
+    SET state = CASE WHEN lost.once OR d.lost_leases + 1 >= %(most)b THEN 'dead' ELSE 'pending' END,
+        lost_leases = d.lost_leases + 1, lease_until = NULL,
+        reason_code = CASE WHEN lost.once THEN 'unknown' ELSE 'lease_lost' END,
+        reason = 'The worker that held it died or was cut off.'
+            || CASE WHEN lost.once THEN ' Nobody knows whether it arrived; it is not sent twice.' ELSE '' END,
+        settled_at = CASE WHEN lost.once OR d.lost_leases + 1 >= %(most)b THEN %(now)b::timestamptz END
     FROM lost WHERE d.id = lost.id
-    RETURNING d.id, d.lane, d.state, d.channel_id, d.attempts
+    RETURNING d.id, d.lane, d.state, d.channel_id, d.attempts, lost.once
 ), logged AS (
     INSERT INTO notifications_attempt (delivery_id, started_at, duration_ms, outcome, code, detail)
     SELECT id, %(now)b, 0, 'unknown', 0, 'The worker that held it died or was cut off.' FROM moved
 ), buried AS (
     INSERT INTO notifications_deadletter
         (delivery_id, channel_id, outcome, code, detail, fingerprint, attempts, buried_at, discard_reason, decided_by)
-    SELECT id, channel_id, 'unknown', 0, 'Every worker that held it died.', 'lease_lost', attempts, %(now)b, '', ''
+    SELECT id, channel_id, 'unknown', 0,
+        CASE WHEN once THEN 'The worker that held it died.' ELSE 'Every worker that held it died.' END, 'lease_lost',
+        attempts, %(now)b, '', ''
     FROM moved WHERE state = 'dead'
 )
 SELECT id, lane, state FROM moved
 """
 
 
-def take_back(*, now: datetime, limit: int, most_lost_leases: int) -> list[Any]:
-    """j: the lease ran out; i when that happened too often. Rows: `id, lane, state`."""
-    return statement.run(_TAKE_BACK, {"now": now, "limit": limit, "most": most_lost_leases})
+def take_back(*, now: datetime, limit: int, most_lost_leases: int, at_most_once: Sequence[int] = ()) -> list[Any]:
+    """j: the lease ran out; i when that happened too often, or on a channel (by id) to which nothing is sent twice.
+
+    Rows: `id, lane, state`.
+    """
+    values = {"now": now, "limit": limit, "most": most_lost_leases, "once": list(at_most_once)}
+    return statement.run(_TAKE_BACK, values)
 
 
 _GIVE_BACK = f"""
