@@ -11,7 +11,6 @@ that while is what makes coalesced wake-ups safe.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections import deque
@@ -21,16 +20,17 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 
 from notifications import dispatch, rulebook
 from notifications.carriers import Carrier
 from notifications.clock import uptime_s
-from notifications.held import Held, Tried
+from notifications.held import Held
 from notifications.models import transitions
-from notifications.models.transitions import Result, Room
+from notifications.models.transitions import Room
 from notifications.retry import Schedule
 from notifications.slots import Slots
+from notifications.unwritten import AWAY, Unwritten
 
 T = TypeVar("T")
 
@@ -71,17 +71,11 @@ class Drained:
 
 @dataclass(slots=True)
 class _Hands:
-    """What is between claim and settle. Each deque has one thread that fills it and one that empties it."""
+    """What is between claim and its end."""
 
     ready: deque[Held] = field(default_factory=deque)
     #: By id and token: where a lease ran out, the same delivery may be under way under two.
     under_way: dict[tuple[int, int], Held] = field(default_factory=dict)
-    ended: deque[Tried] = field(default_factory=deque)
-    #: Expired while they waited for a slot.
-    expired: deque[Held] = field(default_factory=deque)
-    unsent: deque[Result] = field(default_factory=deque)
-    #: To be given back.
-    unbegun: deque[Held] = field(default_factory=deque)
 
 
 class Pump:
@@ -97,11 +91,12 @@ class Pump:
         stop: threading.Event,
         pace: Pace = Pace(),
     ) -> None:
-        self._lane, self._carrier, self._declared, self._clock = lane, carrier, declared, clock
+        self._lane, self._carrier, self._clock = lane, carrier, clock
         self._stop, self._pace = stop, pace
         self._tell_claiming_over: Callable[[Drained], None] = _tell_nobody
         self._may_hand_on: Callable[[], bool] = lambda: True
         self._hands = _Hands()
+        self._unwritten = Unwritten(declared)
         self._slots = Slots(carrier.capacity_of_channel)
         self._nudge = threading.Event()
         self._claiming_over = threading.Event()
@@ -156,16 +151,16 @@ class Pump:
             for tried in ended:
                 del hands.under_way[tried.held.lease]
                 hands.ready.extendleft(self._slots.end(tried))
-            hands.ended.extend(ended)
+            self._unwritten.ended.extend(ended)
             self._turned_over += len(ended)
-            if len(hands.ended) >= pace.flush_at or self._made_room():
+            if len(self._unwritten.ended) >= pace.flush_at or self._made_room():
                 self._nudge.set()
 
     def _start(self, waiting: Iterator[Held]) -> None:
         """Begin what has a slot. What has none, of its channel or of the carrier, waits for its turn."""
         hands, batch, now = self._hands, [], self._world_time()
         if self._stop.is_set():
-            hands.unbegun.extend(waiting)
+            self._unwritten.unbegun.extend(waiting)
             return
         room = self._carrier.capacity - len(hands.under_way)
         for one in waiting:
@@ -175,7 +170,7 @@ class Pump:
             if not self._is_ours(one):
                 hands.ready.extendleft(self._slots.drop(one))
             elif one.row.expires_at is not None and one.row.expires_at <= now:
-                hands.expired.append(one)
+                self._unwritten.expired.append(one)
                 hands.ready.extendleft(self._slots.drop(one))
             elif self._slots.start(one):
                 hands.under_way[one.lease] = one
@@ -213,14 +208,14 @@ class Pump:
         pace = self._pace
         began = renewed = busy = uptime_s()
         flushed = looked = 0.0
-        while not self._sending_over.is_set() or self._unwritten():
+        while not self._sending_over.is_set() or self._unwritten:
             now = uptime_s()
-            if self._unwritten() and (now - flushed >= pace.flush_after_s or self._unwritten() >= pace.flush_at):
+            if self._unwritten and (now - flushed >= pace.flush_after_s or len(self._unwritten) >= pace.flush_at):
                 self._persist(self._flush)
                 flushed = now
             if not self._claiming_over.is_set():
                 if self._wants_more() and (now - looked >= pace.look_every_s or self._made_room()):
-                    claimed = self._persist(self._claim)
+                    claimed = self._claim_or_end()
                     looked = uptime_s()
                     busy = looked if claimed else busy
                 if self._hands.ready or self._hands.under_way:
@@ -235,10 +230,6 @@ class Pump:
                 self._nudge.wait(pace.flush_after_s)
                 self._nudge.clear()
 
-    def _unwritten(self) -> int:
-        hands = self._hands
-        return len(hands.ended) + len(hands.expired) + len(hands.unsent) + len(hands.unbegun)
-
     def _wants_more(self) -> bool:
         return len(self._hands.ready) < self._pace.claim_at_most // 2 and not self._claiming_over.is_set()
 
@@ -248,7 +239,8 @@ class Pump:
 
     def _time_is_up(self, elapsed_s: float, idle_s: float) -> bool:
         self._drained.more = elapsed_s > self._pace.budget_s and self._may_hand_on()
-        return self._drained.more or idle_s > self._pace.linger_s or self._stop.is_set()
+        is_over = self._stop.is_set() or self._failure is not None
+        return self._drained.more or idle_s > self._pace.linger_s or is_over
 
     def _end_claiming(self) -> None:
         if not self._claiming_over.is_set():
@@ -258,9 +250,17 @@ class Pump:
 
     def _give_back_unbegun(self) -> None:
         """What is parked would outlast the pump; what is ready is begun, unless the worker stops."""
-        self._hands.unbegun.extend(self._slots.unpark())
+        self._unwritten.unbegun.extend(self._slots.unpark())
         if self._stop.is_set():
-            self._hands.unbegun.extend(_emptied(self._hands.ready))
+            self._unwritten.unbegun.extend(_emptied(self._hands.ready))
+
+    def _claim_or_end(self) -> int:
+        """Whatever goes wrong on the way to the far end, what is under way is seen to its end first."""
+        try:
+            return self._persist(self._claim)
+        except Exception as failure:  # noqa: BLE001  Raised by `run` when all is settled.
+            self._failure = failure
+            return 0
 
     def _claim(self) -> int:
         now, began, room = self._clock(), uptime_s(), self._room()
@@ -276,7 +276,7 @@ class Pump:
             return 0 if went_round else self._claim()
         guarded = dispatch.guard(rows, rulebook.at(rows[0].rules), now)
         held, buried = dispatch.prepare(guarded.ready, now, leased_until=began + self._pace.lease_s)
-        self._hands.unsent.extend([*guarded.results, *buried])
+        self._unwritten.unsent.extend([*guarded.results, *buried])
         passing = {channel.id for channel, _ in guarded.ready}
         for channel_id in {row.channel_id for row in rows}:
             self._slots.gated(channel_id, passes=channel_id in passing)
@@ -295,22 +295,8 @@ class Pump:
         )
 
     def _flush(self) -> None:
-        """Write what has ended and what is held back. What could not be written stays for the next time."""
-        hands, now = self._hands, self._clock()
-        tried = list(itertools.islice(hands.ended, 1000))
-        expired = list(itertools.islice(hands.expired, 1000))
-        unsent = list(itertools.islice(hands.unsent, 1000))
-        unbegun = list(itertools.islice(hands.unbegun, 1000))
-        results = [dispatch.conclude(one, self._declared, now, dispatch.draw()) for one in tried]
-        results += [dispatch.expired(one.row, now) for one in expired]
-        self._drained.settled += len(dispatch.settle([*results, *unsent], tried, now))
+        self._drained.settled += self._unwritten.write(self._clock())
         self._drained.statements += 1
-        if unbegun:
-            transitions.give_back([one.lease for one in unbegun], now=now)
-        done = ((hands.ended, tried), (hands.expired, expired), (hands.unsent, unsent), (hands.unbegun, unbegun))
-        for queue, written in done:
-            for _ in written:
-                queue.popleft()
 
     def _renew(self) -> None:
         """Sign of life for all that is in hand. What was taken from us meanwhile is not begun any more."""
@@ -328,7 +314,7 @@ class Pump:
         while True:
             try:
                 return step()
-            except (OperationalError, InterfaceError) as trouble:
+            except AWAY as trouble:
                 if uptime_s() > give_up_at:
                     raise
                 _log.warning("database_away", lane=self._lane, error=type(trouble).__name__)
