@@ -8,7 +8,6 @@ request is written at once. One row that Postgres refuses is refused alone.
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,14 +20,13 @@ from notifications.models.acceptance import NewNotification
 #: Rows of one statement; more wait for the next.
 AT_MOST = 500
 
-#: How long to gather where there is company: a tenth of what a request may take, and it halves the statements.
-GATHER_S = 0.001
-
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
     row: NewNotification
     now: datetime
+    #: Held until the row is written, or until it is this ticket's turn to write.
+    turn: threading.Lock
     done: bool = False
     written_at: datetime | None = None
     error: BaseException | None = None
@@ -36,36 +34,37 @@ class _Ticket:
 
 @dataclass(slots=True)
 class GroupCommit:
-    """One of these a process."""
+    """One of these a process.
+
+    Each request waits on a lock of its own and is woken once. With one lock for all, who is long done
+    queues behind whoever writes next.
+    """
 
     _arriving: threading.Lock = field(default_factory=threading.Lock)
-    _writing: threading.Lock = field(default_factory=threading.Lock)
     _waiting: list[_Ticket] = field(default_factory=list)
-    #: Whether the last statement had more than one row, so that waiting a moment brings company.
-    _crowded: bool = False
+    _is_led: bool = False
 
     def store(self, row: NewNotification, now: datetime) -> datetime | None:
         """Write `row`, together with those that others bring. Returns when it was accepted, once that is durable.
 
         None: its idempotency key is taken. Raises Django's `DatabaseError` family.
         """
-        ticket = _Ticket(row, now)
+        ticket = _Ticket(row, now, threading.Lock())
+        ticket.turn.acquire()
         with self._arriving:
             self._waiting.append(ticket)
-        while not ticket.done:
-            with self._writing:
-                if not ticket.done:
-                    self._write_for_all()
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            ticket.turn.acquire()
+        if not ticket.done:
+            self._write_for_all()
         if ticket.error is not None:
             raise ticket.error
         return ticket.written_at
 
     def _write_for_all(self) -> None:
-        if self._crowded:
-            time.sleep(GATHER_S)
         with self._arriving:
             batch, self._waiting = self._waiting[:AT_MOST], self._waiting[AT_MOST:]
-        self._crowded = len(batch) > 1
         try:
             _write_surely(batch)
         except (DataError, IntegrityError):
@@ -76,8 +75,17 @@ class GroupCommit:
                 ticket.error = error
             raise
         finally:
+            self._hand_on()
             for ticket in batch:
                 ticket.done = True
+                ticket.turn.release()
+
+    def _hand_on(self) -> None:
+        """Let the first of those who came meanwhile write next."""
+        with self._arriving:
+            self._is_led = bool(self._waiting)
+            if self._is_led:
+                self._waiting[0].turn.release()
 
 
 def _write_surely(batch: list[_Ticket]) -> None:
