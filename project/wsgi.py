@@ -7,7 +7,8 @@ from typing import Any
 
 import django
 from django.core.handlers.exception import convert_exception_to_response
-from django.core.handlers.wsgi import WSGIHandler
+from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
+from django.db import close_old_connections
 from django.middleware.security import SecurityMiddleware
 
 from project import env
@@ -19,8 +20,20 @@ _API = "/api/v1/"
 class ProgramHandler(WSGIHandler):
     """Django for programs that show a key: without sessions, messages, CSRF and static files.
 
-    Those layers serve browsers, and cost a third of the time in which a notification is accepted.
+    Those layers serve browsers, and cost a third of the time in which a notification is accepted. Nor are a
+    script prefix, a URLconf and the signals of a request set for its thread: their locks are shared by all
+    threads, which then queue for them and hand the interpreter round two or three times a request.
     """
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        close_old_connections()
+        request = WSGIRequest(environ)
+        try:
+            response = self._middleware_chain(request)
+            start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+            return [response.content]
+        finally:
+            request.close()
 
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []
