@@ -65,7 +65,9 @@ def trip(channel: Channel, *, by: str) -> None:
 def reset(channel: Channel, *, by: str, now: datetime) -> int:
     """Close its breaker and forget its failures. Returns how many deliveries follow. Raises `Away`."""
     default_breakers().reset(channel.pk)
-    return _release(channel, gates.BREAKER, "breaker_reset", by, now)
+    released = _release(channel, gates.BREAKER, now)
+    _log.info("breaker_reset", channel=channel.key, by=by, released=released)
+    return released
 
 
 def pause(channel: Channel, seconds: float, *, by: str) -> None:
@@ -77,7 +79,9 @@ def pause(channel: Channel, seconds: float, *, by: str) -> None:
 def resume(channel: Channel, *, by: str, now: datetime) -> int:
     """End a pause, whoever began it. Returns how many deliveries follow. Raises `Away`."""
     default_limits().resume(channel.pk)
-    return _release(channel, gates.PAUSE, "channel_resumed", by, now)
+    released = _release(channel, gates.PAUSE, now)
+    _log.info("channel_resumed", channel=channel.key, by=by, released=released)
+    return released
 
 
 def restore(channel: Channel, *, by: str, now: datetime) -> bool:
@@ -124,13 +128,11 @@ def _move_turns(channel: Channel, old: Limit, by: str, now: datetime) -> None:
     new = ChannelInUse(channel).limit
     if new is None:
         default_limits().forget(channel.pk)
-        _release(channel, gates.LIMIT, "limit_lifted", by, now)
+        _log.info("limit_lifted", channel=channel.key, by=by, released=_release(channel, gates.LIMIT, now))
     elif new.rate_per_s != old.rate_per_s:
         moved = transitions.stretch(channel.pk, code=gates.LIMIT, by=old.rate_per_s / new.rate_per_s, now=now)
         _log.info("limit_changed", channel=channel.key, by=by, rate_per_s=new.rate_per_s, moved=moved)
 
 
-def _release(channel: Channel, code: str, event: str, by: str, now: datetime) -> int:
-    released = transitions.release(channel.pk, code=code, now=now, spread_s=SPREAD_S)
-    _log.info(event, channel=channel.key, by=by, released=released)
-    return released
+def _release(channel: Channel, code: str, now: datetime) -> int:
+    return transitions.release(channel.pk, code=code, now=now, spread_s=SPREAD_S)

@@ -87,7 +87,7 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
         return caller_of(self.context["request"])
 
 
-V = TypeVar("V")
+V = TypeVar("V", bound=Callable[..., Any])
 
 #: What the actions of `Resources` do, in the schema.
 _SUMMARIES = {

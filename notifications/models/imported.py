@@ -31,12 +31,12 @@ def store(
         if streamer is not None:
             streamer.save()
         for channel in channels:
-            if channel.pk is None:
-                channel.save()
-            else:
+            if channel.pk:
                 # Only what a file may set: a worker may be writing the rest of the row.
                 columns = [*CHANNEL_COLUMNS, "config", "secrets", "secret_names", "updated_at"]
                 change(channel, partial(channel.save, update_fields=columns))
+            else:
+                channel.save()
         if policy is not None:
             # Its streamer may have got its id just now.
             policy.streamer = policy.streamer
