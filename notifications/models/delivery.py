@@ -72,10 +72,12 @@ class Delivery(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["lane", "channel", "state", "due_at"],
+                fields=["lane", "state", "channel", "due_at"],
                 condition=models.Q(state__in=["pending", "retrying"]),
                 name="delivery_claimable",
             ),
+            # Says what is due without a look at what is not. Most deliveries are never in it.
+            models.Index(fields=["lane", "due_at"], condition=models.Q(state="retrying"), name="delivery_retrying"),
             models.Index(fields=["due_at"], condition=models.Q(state="scheduled"), name="delivery_scheduled"),
             models.Index(fields=["lease_until"], condition=models.Q(state="sending"), name="delivery_leased"),
             models.Index(

@@ -19,28 +19,49 @@ _CLAIMED_COLUMNS = """
     (SELECT sum(number)::int8 FROM notifications_rulesversion) AS rules
 """
 
+#: Retries that are due and looked at one by one. Where there are more, channels are visited as for first tries.
+_FEW = 200
+
 # Which channels have something in the lane is found by jumping from one to the next in the index, so
 # that a channel with a long backlog costs as much as one with a single row; Postgres jumps no
 # further than the limit needs. Each gives as many as it has room for. First tries come before later
 # ones, so that a backlog of retries never delays what is new; a quarter of the room is kept for the
 # later ones, so that they get on too.
+#
+# Retries that are not due cost nothing, however many channels have them: where few are due, their
+# channels are known beforehand (`again`), and no other is visited for its retries' sake. `place` is
+# the next of those. `OFFSET 0` keeps Postgres from jumping anew for each use of what it found.
 _CLAIM = f"""
-WITH RECURSIVE active(channel_id) AS (
-    (SELECT channel_id FROM notifications_delivery
-     WHERE lane = %(lane)b AND state IN {guard("e")} AND channel_id > %(after)b::int8
-     ORDER BY channel_id LIMIT 1)
+WITH RECURSIVE again AS MATERIALIZED (
+    SELECT count(*) = %(few)b AS many,
+        array_agg(DISTINCT channel_id ORDER BY channel_id) FILTER (WHERE channel_id > %(after)b::int8) AS channels
+    FROM (SELECT channel_id FROM notifications_delivery
+          WHERE lane = %(lane)b AND state = 'retrying' AND due_at <= %(now)b
+          ORDER BY due_at LIMIT %(few)b) AS due_again
+), active(channel_id, place) AS (
+    SELECT %(after)b::int8, 1
     UNION ALL
-    SELECT (SELECT d.channel_id FROM notifications_delivery d
-            WHERE d.lane = %(lane)b AND d.state IN {guard("e")} AND d.channel_id > active.channel_id
-            ORDER BY d.channel_id LIMIT 1)
-    FROM active WHERE active.channel_id IS NOT NULL
+    SELECT least(next.first_try, next.later_try),
+        active.place + (next.later_try <= coalesce(next.first_try, next.later_try))::int4
+    FROM active, LATERAL (
+        SELECT (SELECT d.channel_id FROM notifications_delivery d
+                WHERE d.lane = %(lane)b AND d.state = 'pending' AND d.channel_id > active.channel_id
+                ORDER BY d.channel_id LIMIT 1) AS first_try,
+            CASE WHEN again.many
+                THEN (SELECT d.channel_id FROM notifications_delivery d
+                      WHERE d.lane = %(lane)b AND d.state = 'retrying' AND d.channel_id > active.channel_id
+                      ORDER BY d.channel_id LIMIT 1)
+                ELSE again.channels[active.place] END AS later_try
+        FROM again OFFSET 0
+    ) AS next
+    WHERE active.channel_id IS NOT NULL
 ), due AS MATERIALIZED (
     SELECT picked.id
     FROM (
         SELECT a.channel_id, coalesce(r.size, %(room)b::int4) AS size
         FROM active a LEFT JOIN unnest(%(channel_ids)b::int8[], %(rooms)b::int4[]) AS r(channel_id, size)
             ON r.channel_id = a.channel_id
-        WHERE a.channel_id IS NOT NULL AND coalesce(r.size, %(room)b::int4) > 0
+        WHERE a.channel_id > %(after)b::int8 AND coalesce(r.size, %(room)b::int4) > 0
     ) AS served, LATERAL (
         SELECT id FROM (SELECT id FROM notifications_delivery
          WHERE lane = %(lane)b AND channel_id = served.channel_id AND state = 'pending' AND due_at <= %(now)b
@@ -98,6 +119,7 @@ def claim(lane: str, room: Room, *, now: datetime, lease_s: float) -> list[Any]:
             "channel_ids": list(room.of_channel),
             "rooms": list(room.of_channel.values()),
             "after": room.after_channel,
+            "few": _FEW,
             "now": now,
             "lease_until": now + timedelta(seconds=lease_s),
         },
