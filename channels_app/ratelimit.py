@@ -92,15 +92,18 @@ class RateLimits:
             for ask, answer in zip(asks, answers, strict=True)
         }
 
-    def give_back(
-        self, channel_id: int, limit: Limit, *, granted: int = 0, promised: int = 0, now: datetime | None = None
-    ) -> None:
-        """Return what is not used after all: `granted` requests, `promised` turns. Never raises."""
-        arguments = (_ms(now), [(granted, promised, *_rate(limit))])
+    def give_back_many(self, unused: Sequence[tuple[int, Limit, int]], *, now: datetime | None = None) -> None:
+        """For each (channel id, limit, number): return so many requests that were granted. Never raises."""
+        if not unused:
+            return
+        keys = [_bucket_key(channel) for channel, _, _ in unused]
+        rows = [(granted, *_rate(limit)) for _, limit, granted in unused]
         try:
-            self._volatile.insist(_GIVE_BACK, [_bucket_key(channel_id)], arguments)
+            answers = self._volatile.run(_GIVE_BACK, keys, (_ms(now), rows))
         except Away:
             UNAVAILABLE.inc()
+        else:
+            UNAVAILABLE.inc(answers.count(None))
 
     def forget(self, channel_id: int) -> None:
         """Forget which turns were told: nobody comes for them any more. Never raises."""

@@ -18,7 +18,7 @@ import structlog
 from channels_app.breaker import Allowed, Change, State, default_breakers
 from channels_app.outcomes import BreakerSignal, Outcome
 from channels_app.ratelimit import Ask, Grant, default_limits
-from notifications.held import Tried
+from notifications.held import Held, Tried
 from notifications.rulebook import ChannelInUse
 
 #: Reason codes of what waits at a gate.
@@ -31,6 +31,9 @@ TRIPPED_RECHECK_S = 30.0
 _STRETCH = 0.2
 
 _log = structlog.get_logger(__name__)
+
+#: By channel id, the (id, token) of the delivery that was last let through as its probe, in this process.
+_probes: dict[int, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,31 @@ def ask(wanted: Sequence[tuple[ChannelInUse, list[Any]]], now: datetime) -> list
     ]
     grants = default_limits().reserve_many([_ask_of(channel, rows) for channel, rows in limited])
     _return_unused_probes(limited, allowed, grants)
-    return [
-        _passes(queue, allowed[channel.id], grants.get(channel.id), now)
-        for (channel, _), queue in zip(wanted, queues, strict=True)
-    ]
+    passes = []
+    for (channel, _), queue in zip(wanted, queues, strict=True):
+        passes.append(_passes(queue, allowed[channel.id], grants.get(channel.id), now))
+        if allowed[channel.id].state is State.HALF_OPEN and passes[-1].rows:
+            [probe] = passes[-1].rows
+            _probes[channel.id] = probe.id, probe.token
+    return passes
+
+
+def give_back(unused: Iterable[Held]) -> None:
+    """Return what these passed with and did not use: requests of the limit, and the probe where it was theirs."""
+    by_channel: dict[int, list[Held]] = {}
+    for one in unused:
+        by_channel.setdefault(one.channel.id, []).append(one)
+    channels = [(group[0].channel, group) for group in by_channel.values()]
+    default_limits().give_back_many(
+        [(channel.id, channel.limit, len(group)) for channel, group in channels if channel.limit]
+    )
+    default_breakers().observe_many(
+        [
+            (channel.id, (BreakerSignal.NOTHING,), channel.breaker_settings)
+            for channel, group in channels
+            if _probes.get(channel.id) in [one.lease for one in group]
+        ]
+    )
 
 
 def observe(tried: Iterable[Tried]) -> dict[int, Change]:

@@ -168,6 +168,7 @@ class Pump:
                 hands.ready.appendleft(one)
                 break
             if not self._is_ours(one):
+                self._unwritten.lost.append(one)
                 hands.ready.extendleft(self._slots.drop(one))
             elif one.row.expires_at is not None and one.row.expires_at <= now:
                 self._unwritten.expired.append(one)

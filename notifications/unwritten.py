@@ -18,7 +18,7 @@ import msgspec
 import structlog
 from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
 
-from notifications import dispatch
+from notifications import dispatch, gates
 from notifications.held import Held, Tried
 from notifications.models import transitions
 from notifications.models.transitions import Result
@@ -52,9 +52,11 @@ class Unwritten:
     unsent: deque[Result] = field(default_factory=deque)
     #: To be given back.
     unbegun: deque[Held] = field(default_factory=deque)
+    #: Taken from us before they could be tried.
+    lost: deque[Held] = field(default_factory=deque)
 
     def __len__(self) -> int:
-        return len(self.ended) + len(self.expired) + len(self.unsent) + len(self.unbegun)
+        return len(self.ended) + len(self.expired) + len(self.unsent) + len(self.unbegun) + len(self.lost)
 
     def write(self, now: datetime) -> int:
         """Write what there is. Returns how many results were written.
@@ -63,14 +65,16 @@ class Unwritten:
         changes nothing of what was written before.
         """
         tried, expired = _front(self.ended), _front(self.expired)
-        unsent, unbegun = _front(self.unsent), _front(self.unbegun)
+        unsent, unbegun, lost = _front(self.unsent), _front(self.unbegun), _front(self.lost)
         written = self._settle(tried, [*[dispatch.expired(one.row, now) for one in expired], *unsent], now)
         if unbegun:
             transitions.give_back([one.lease for one in unbegun], now=now)
+        gates.give_back([*expired, *unbegun, *lost])
         _forget(self.ended, tried)
         _forget(self.expired, expired)
         _forget(self.unsent, unsent)
         _forget(self.unbegun, unbegun)
+        _forget(self.lost, lost)
         return written
 
     def _settle(self, tried: Sequence[Tried], others: Sequence[Result], now: datetime) -> int:

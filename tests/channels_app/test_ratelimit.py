@@ -86,19 +86,13 @@ def test_turns_that_nobody_comes_for_hold_up_nobody_for_ever(limits: RateLimits)
 
 def test_what_was_granted_and_not_used_can_be_given_back(limits: RateLimits) -> None:
     reserve(limits, 0, fresh=3)
-    limits.give_back(1, TWO_A_SECOND, granted=2, now=at(0))
+    limits.give_back_many([(1, TWO_A_SECOND, 2)], now=at(0))
     assert reserve(limits, 0, fresh=5).granted == 2
 
 
 def test_more_given_back_than_the_burst_does_not_overfill(limits: RateLimits) -> None:
-    limits.give_back(1, TWO_A_SECOND, granted=100, now=at(0))
+    limits.give_back_many([(1, TWO_A_SECOND, 100)], now=at(0))
     assert reserve(limits, 0, fresh=100).granted == 3
-
-
-def test_promised_turns_can_be_given_back(limits: RateLimits) -> None:
-    reserve(limits, 0, fresh=9)
-    limits.give_back(1, TWO_A_SECOND, promised=6, now=at(0))
-    assert waits(reserve(limits, 0, fresh=1)) == [0.5]
 
 
 def test_a_slow_rate_is_kept(limits: RateLimits) -> None:
@@ -181,7 +175,7 @@ def test_without_redis_everything_is_granted_and_counted(absent: Volatile) -> No
     limits, before = RateLimits(absent), UNAVAILABLE._value.get()
     assert reserve(limits, 0, fresh=100, returning=1) == Grant(101)
     limits.pause(1, 30)
-    limits.give_back(1, TWO_A_SECOND, granted=1)
+    limits.give_back_many([(1, TWO_A_SECOND, 1)])
     assert limits.paused_for([1]) == {}
     assert UNAVAILABLE._value.get() - before == 4
 
@@ -194,7 +188,7 @@ def test_what_one_limit_fails_at_is_its_own(limits: RateLimits, volatile: Volati
     assert {number: grant.granted for number, grant in grants.items()} == {1: 3, 2: 10, 3: 10, 4: 3}
     limits.pause(1, 30)
     assert set(limits.paused_for([1, 3, 4])) == {1}
-    limits.give_back(2, TWO_A_SECOND, granted=1)
+    limits.give_back_many([(2, TWO_A_SECOND, 1)])
     assert UNAVAILABLE._value.get() - before == 4
     with pytest.raises(Away):
         limits.hold(3, 30)
