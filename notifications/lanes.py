@@ -14,6 +14,9 @@ SLOW = f"{HTTP}-slow"
 
 LANES = (*(f"{HTTP}-{name}" for name in CLASSES), SLOW, *(f"{BLOCKING}-{name}" for name in CLASSES))
 
+#: So many wake-ups wait in a queue at the most: more would wake nobody sooner, and fill the broker.
+MOST_WAITING = 1000
+
 
 def lane_of(group: str, priority: int) -> str:
     """The lane of a transport's group ("http", "blocking") at a priority of 0 to 10."""

@@ -10,17 +10,23 @@ from __future__ import annotations
 
 import os
 import threading
+import time
+from typing import Any
 
 import structlog
 from celery import current_app
+from kombu.transport import virtual
 
-from notifications.lanes import queue_of
+from notifications.lanes import MOST_WAITING, queue_of
 
 #: The lane name that means routing.
 ROUTE = "route"
 
 #: Wake-ups of one lane closer together than this are one: whoever works the lane lingers longer.
 _COALESCE_S = 0.02
+
+#: How often it is looked whether somebody takes the wake-ups of a lane.
+_LOOK_EVERY_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +44,14 @@ def publish(lane: str) -> None:
         current_app.send_task("notifications.drain", (lane,), queue=queue_of(lane), ignore_result=True, retry=False)
 
 
+def waiting_in(queue: str, channel: Any) -> int:
+    """How many messages wait in a queue, by a channel of kombu's. Raises what the broker's client raises.
+
+    0 on RabbitMQ, which bounds its queues by itself (`project.broker`).
+    """
+    return channel.queue_declare(queue).message_count if isinstance(channel, virtual.Channel) else 0
+
+
 class Bell:
     """Publishes wake-ups from a thread of its own."""
 
@@ -45,6 +59,8 @@ class Bell:
         self._wanted: set[str] = set()
         self._condition = threading.Condition()
         self._pause = threading.Event()
+        #: By lane: when it was looked, by the monotonic clock, and whether enough wake-ups waited then.
+        self._looked: dict[str, tuple[float, bool]] = {}
         threading.Thread(target=self._run, name="belfry-bell", daemon=True).start()
 
     def ring(self, lane: str) -> None:
@@ -61,12 +77,21 @@ class Bell:
                 self._publish(lane)
             self._pause.wait(_COALESCE_S)
 
-    @staticmethod
-    def _publish(lane: str) -> None:
+    def _publish(self, lane: str) -> None:
         try:
-            publish(lane)
+            if not self._are_enough(lane):
+                publish(lane)
         except Exception as error:  # noqa: BLE001  Whatever the broker's client raises: the sweep makes up for it.
             _log.warning("wake_up_lost", lane=lane, error=type(error).__name__)
+
+    def _are_enough(self, lane: str) -> bool:
+        """Whether so many wake-ups wait already that nobody seems to take them: they would fill the broker."""
+        looked_at, enough = self._looked.get(lane, (-_LOOK_EVERY_S, False))
+        if time.monotonic() - looked_at >= _LOOK_EVERY_S:
+            with current_app.producer_or_acquire() as producer:
+                enough = waiting_in(ROUTE if lane == ROUTE else queue_of(lane), producer.channel) >= MOST_WAITING
+            self._looked[lane] = time.monotonic(), enough
+        return enough
 
 
 _bells: dict[int, Bell] = {}

@@ -6,7 +6,7 @@ from typing import Any
 
 from kombu import Exchange, Queue
 
-from project.queues import QUEUES
+from project.queues import QUEUES, most_waiting
 
 _REDIS_SCHEMES = ("redis://", "rediss://", "sentinel://")
 
@@ -44,7 +44,8 @@ def _redis(url: str, sentinel_master: str) -> dict[str, Any]:
 
 
 def _rabbitmq(url: str) -> dict[str, Any]:
-    # Quorum queues survive a node; confirms, because `published` without them means `put into a socket`.
+    # Quorum queues survive a node; confirms, because `published` without them means `put into a socket`. A queue that
+    # nobody reads drops its oldest, which is a wake-up like the newest.
     exchange = Exchange("belfry", type="direct", durable=True)
     return {
         "broker_url": url,
@@ -53,6 +54,10 @@ def _rabbitmq(url: str) -> dict[str, Any]:
         "task_default_queue_type": "quorum",
         "worker_detect_quorum_queues": True,
         "task_queues": [
-            Queue(name, exchange, routing_key=name, queue_arguments={"x-queue-type": "quorum"}) for name in QUEUES
+            Queue(name, exchange, routing_key=name, queue_arguments=_bounded(most_waiting(name))) for name in QUEUES
         ],
     }
+
+
+def _bounded(length: int) -> dict[str, Any]:
+    return {"x-queue-type": "quorum", "x-max-length": length, "x-overflow": "drop-head"}

@@ -51,7 +51,8 @@ app.conf.update(
     },
     beat_scheduler="project.beat:SteadyScheduler",
     # Without `expires`, which compares the wall clocks of two machines: a worker whose clock is ahead
-    # would throw every sweep away. What has gathered is one sweep, `sweep.sweep_once_of_many`.
+    # would throw every sweep away. What has gathered is one sweep (`sweep.sweep_once_of_many`), and no more than a few
+    # gather (`beat.SteadyScheduler`).
     beat_schedule={
         "sweep": {"task": "notifications.sweep", "schedule": 1.0, "options": {"queue": SWEEP}},
         "prune": {"task": "notifications.prune", "schedule": 3600.0, "options": {"queue": CONTROL}},

@@ -20,11 +20,12 @@ from channels_app import registry
 from channels_app.breaker import BreakerSettings
 from channels_app.models import Channel
 from channels_app.outcomes import Outcome
-from notifications import pruning, quarantine, slowness
+from notifications import lanes, pruning, quarantine, slowness
 from notifications.states import TRANSITIONS, State
 from project import commands, env
 from project.embedded.home import Home
 from project.embedded.supervisor import Supervisor
+from project.queues import MOST_OF_BEAT
 from tests.notifications.test_states import TABLE
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -297,6 +298,7 @@ def test_operations_tells_the_usual_numbers() -> None:
         f"has not closed for {quarantine.LONG_FAILURE.total_seconds() / 3600:.0f} hours",
         f"more than {slowness.SLOW_S:g} s in the moving average",
         f"comes back below {slowness.QUICK_S:g} s",
+        f"no sweep while {MOST_OF_BEAT} wait, and a lane is not woken while {lanes.MOST_WAITING:,} wake-ups",
         f"{pruning.BATCH:,} a transaction, for {pruning.BUDGET_S:.0f} s at most",
     ):
         assert told in text

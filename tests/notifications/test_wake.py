@@ -11,8 +11,8 @@ from functools import partial
 import pytest
 import redis
 
-from notifications.lanes import LANES, queue_of
-from notifications.wake import ROUTE, wake
+from notifications.lanes import LANES, MOST_WAITING, queue_of
+from notifications.wake import ROUTE, Bell, wake
 from tests.notifications.brokers import broker_at, frozen_broker, no_broker
 from tests.notifications.scene import eventually
 
@@ -73,6 +73,22 @@ def test_after_a_broker_that_was_away_the_bell_rings_again(broker: redis.Redis) 
         with broker_at(url):
             wake("http-normal")
             eventually(lambda: messages(broker, "deliver.http-normal"))
+
+
+@pytest.mark.parametrize("lane", ["http-normal", ROUTE])
+def test_what_nobody_takes_does_not_fill_the_broker(lane: str, broker: redis.Redis) -> None:
+    queue = ROUTE if lane == ROUTE else queue_of(lane)
+    broker.rpush(queue, *["{}"] * MOST_WAITING)
+    bell = Bell()
+    bell.ring(lane)
+    eventually(lambda: lane in bell._looked)
+    bell.ring(lane)
+    time.sleep(0.1)
+    assert broker.llen(queue) == MOST_WAITING
+    broker.delete(queue)
+    time.sleep(1)
+    bell.ring(lane)
+    eventually(lambda: messages(broker, queue))
 
 
 def messages(broker: redis.Redis, queue: str) -> list[dict[str, dict[str, object]]]:

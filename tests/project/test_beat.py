@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from celery import Celery
 
 from project.beat import SteadyScheduler
 from project.celery import app
+from project.queues import MOST_OF_BEAT, SWEEP
+from tests.notifications.brokers import no_broker
 
 
 class Recorder(SteadyScheduler):
@@ -78,3 +82,45 @@ def test_it_gives_a_sign_of_life(tmp_path: Path) -> None:
 def test_no_message_of_beats_is_thrown_away_by_somebody_elses_clock() -> None:
     assert app.conf.beat_scheduler == "project.beat:SteadyScheduler"
     assert not [name for name, entry in app.conf.beat_schedule.items() if "expires" in entry["options"]]
+
+
+class TestWhatNobodyTakes:
+    @pytest.fixture
+    def broker(self) -> Iterator[redis.Redis]:
+        client = redis.Redis.from_url(app.conf.broker_url)
+        client.flushdb()
+        yield client
+        client.flushdb()
+        client.close()
+
+    def test_a_few_sweeps_gather_and_no_more(self, broker: redis.Redis) -> None:
+        scheduler = SteadyScheduler(app)
+        sweep = scheduler.schedule["sweep"]
+        for _ in range(10):
+            scheduler.apply_entry(sweep, producer=scheduler.producer)
+        assert broker.llen(SWEEP) == MOST_OF_BEAT
+        broker.lpop(SWEEP)
+        scheduler.apply_entry(sweep, producer=scheduler.producer)
+        assert broker.llen(SWEEP) == MOST_OF_BEAT
+
+    def test_what_is_taken_goes_on_being_sent(self, broker: redis.Redis) -> None:
+        scheduler = SteadyScheduler(app)
+        for _ in range(10):
+            scheduler.apply_entry(scheduler.schedule["sweep"], producer=scheduler.producer)
+            assert broker.lpop(SWEEP)
+
+    def test_one_that_gathers_holds_up_no_other(self, broker: redis.Redis) -> None:
+        scheduler = SteadyScheduler(app)
+        broker.rpush(SWEEP, *["{}"] * 100)
+        scheduler.tick()
+        assert (broker.llen(SWEEP), broker.llen("control")) == (100, 1)
+
+    def test_it_outlives_a_broker_that_is_away(self, broker: redis.Redis) -> None:
+        with no_broker():
+            scheduler = SteadyScheduler(app)
+            sweep = scheduler.schedule["sweep"]
+            producer = app.amqp.Producer(app.connection_for_write(), auto_declare=False)
+            scheduler.apply_entry(sweep, producer=producer)
+        assert broker.llen(SWEEP) == 0
+        scheduler.apply_entry(sweep, producer=scheduler.producer)
+        assert broker.llen(SWEEP) == 1
