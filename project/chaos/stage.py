@@ -87,9 +87,11 @@ class Stage:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
-        if not self.keep:
-            shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self._stack.close()
+        finally:  # Even if somebody has lost patience with it.
+            if not self.keep:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def what_is_wrong(self) -> str:
         """Why the next case would not find it as the first one did; "" when it would."""
