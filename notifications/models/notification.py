@@ -14,6 +14,7 @@ from uuid_utils.compat import uuid7
 
 from notifications.models.api_key import ApiKey
 from notifications.models.streamer import Streamer
+from notifications.priority import Priority
 from notifications.states import OPEN, State
 
 
@@ -88,6 +89,11 @@ class Notification(models.Model):
         ]
         indexes = [
             models.Index(fields=["id"], condition=models.Q(routed_at__isnull=True), name="notification_unrouted"),
+            models.Index(
+                fields=["id"],
+                condition=models.Q(routed_at__isnull=True, priority__gte=int(Priority.HIGH)),
+                name="notification_urgent",
+            ),
             models.Index(F("streamer"), F("id").desc(), name="notification_by_streamer"),
             models.Index(F("event_type"), F("id").desc(), name="notification_by_type"),
         ]

@@ -8,13 +8,25 @@ from typing import Any
 from uuid import UUID
 
 from notifications.models import statement
+from notifications.priority import Priority
 
-_TAKE = """
-SELECT n.id, n.event_type, n.priority, n.scheduled_at, n.expires_at, n.accepted_at, n.withdrawn_at,
-    coalesce(s.key, '') AS streamer_key, coalesce(s.platform, '') AS platform
-FROM notifications_notification n LEFT JOIN notifications_streamer s ON s.id = n.streamer_id
-WHERE n.routed_at IS NULL
-ORDER BY n.id LIMIT %(limit)b FOR UPDATE OF n SKIP LOCKED
+_COLUMNS = "id, event_type, priority, scheduled_at, expires_at, accepted_at, withdrawn_at, streamer_id"
+
+# What is urgent is found by an index of its own, so that it passes a backlog without a look at it. The columns come
+# from where the row is locked: there they are as they stand now.
+_TAKE = f"""
+WITH urgent AS MATERIALIZED (
+    SELECT {_COLUMNS} FROM notifications_notification
+    WHERE routed_at IS NULL AND priority >= {int(Priority.HIGH)}
+    ORDER BY id LIMIT %(urgent)b FOR UPDATE SKIP LOCKED
+), oldest AS MATERIALIZED (
+    SELECT {_COLUMNS} FROM notifications_notification
+    WHERE routed_at IS NULL AND id NOT IN (SELECT id FROM urgent)
+    ORDER BY id LIMIT %(limit)b - (SELECT count(*) FROM urgent) FOR UPDATE SKIP LOCKED
+)
+SELECT n.*, coalesce(s.key, '') AS streamer_key, coalesce(s.platform, '') AS platform
+FROM (SELECT * FROM urgent UNION ALL SELECT * FROM oldest) AS n
+LEFT JOIN notifications_streamer s ON s.id = n.streamer_id
 """
 
 _MARK = """
@@ -28,8 +40,12 @@ _ANY = "SELECT EXISTS (SELECT 1 FROM notifications_notification WHERE routed_at 
 
 
 def take(limit: int) -> list[Any]:
-    """Lock up to `limit` of them, oldest first, until the transaction ends. Several takers share the work."""
-    return statement.run(_TAKE, {"limit": limit})
+    """Lock up to `limit` of them until the transaction ends. Several takers share the work.
+
+    The urgent ones first (priority high and above), then the oldest; for these a quarter is kept, so that what is
+    less urgent gets on too.
+    """
+    return statement.run(_TAKE, {"limit": limit, "urgent": limit - limit // 4})
 
 
 def mark_routed(notes: Sequence[tuple[UUID, str]], *, now: datetime) -> int:

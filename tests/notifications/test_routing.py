@@ -11,10 +11,11 @@ from django.db import connection, transaction
 
 from channels_app.models import Channel
 from notifications import clock
-from notifications.models import Delivery, Notification, Policy, Streamer
+from notifications.models import Delivery, Notification, Policy, Streamer, unrouted
 from notifications.routing import route_batch, route_until_idle
 from project.outside import World
 from tests.notifications.crier import Crier
+from tests.notifications.plans import analyze, blocks_of
 from tests.notifications.scene import (
     SECOND,
     accept,
@@ -165,6 +166,45 @@ class TestOneBadChannel:
         Channel.objects.update(secrets="v1:lost:abc")
         accept()
         assert route() == 1
+
+
+def taken(limit: int) -> list[int]:
+    """The priorities of what the next batch takes."""
+    rows = unrouted.take(limit)
+    unrouted.mark_routed([(row.id, "") for row in rows], now=clock.now())
+    return sorted(row.priority for row in rows)
+
+
+@pytest.mark.django_db
+class TestWhatIsUrgent:
+    def test_it_passes_what_came_before_it(self) -> None:
+        accept_many(50, priority="low")
+        accept(priority=7)
+        accept(priority="critical")
+        accept(priority="high")
+        assert taken(8) == [*[2] * 6, 8, 10]
+
+    def test_what_is_not_gets_a_quarter_of_each_batch(self) -> None:
+        accept_many(10, priority="low")
+        accept_many(50, priority="critical")
+        accept_many(10, priority="low")
+        assert [taken(20) for _ in range(4)] == [
+            [*[2] * 5, *[10] * 15],
+            [*[2] * 5, *[10] * 15],
+            [10] * 20,
+            [2] * 10,
+        ]
+
+    def test_a_batch_is_full_whatever_it_is_made_of(self) -> None:
+        accept_many(20, priority="critical")
+        assert [len(taken(8)) for _ in range(3)] == [8, 8, 4]
+
+    def test_it_is_found_without_a_look_at_what_waits(self) -> None:
+        accept_many(10_000, priority="low")
+        accept(priority="critical")
+        analyze()
+        assert taken(1) == [10]
+        assert blocks_of(lambda: unrouted.take(8)) < 50
 
 
 @pytest.mark.django_db(transaction=True)
