@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from django.apps import apps
 from django.core.management import call_command, get_commands
-from django.test import override_settings
 
 from channels_app import registry
 from channels_app.breaker import BreakerSettings
@@ -308,26 +307,6 @@ def test_operations_tells_the_usual_numbers() -> None:
 def test_defaults_in_the_text_are_those_of_the_code(page: Path) -> None:
     for name, default in re.findall(r"`(BELFRY_[A-Z_]+)`(?: \(|, )([\d.]+)(?: s)?\)", page.read_text()):
         assert float(env.DECLARED[name].default) == float(default), name
-
-
-@pytest.fixture
-def channel(db: None) -> Iterator[Channel]:
-    """With its secrets under `k1`; the ring has `k2` in front of it."""
-    keys = {"k2": "b" * 43 + "=", "k1": "a" * 43 + "="}
-    with override_settings(BELFRY_CHANNEL_KEYS={"k1": keys["k1"]}):
-        made = Channel(key="ops-webhook", name="Operations", kind="discord")
-        made.configure({"webhook_url": "https://discord.example.org/api/webhooks/1/example-token"})
-        made.save()
-    with override_settings(BELFRY_CHANNEL_KEYS=keys):
-        yield made
-
-
-def test_secrets_move_to_the_new_key_as_operations_says(channel: Channel) -> None:
-    (block,) = code_blocks(OPERATIONS.read_text(), "python")
-    exec(block, {})
-    channel.refresh_from_db()
-    assert channel.secrets.startswith("v1:k2:")
-    assert "example-token" in channel.typed_config().webhook_url  # type: ignore[attr-defined]
 
 
 def test_the_config_file_of_operations_is_taken_over_once(db: None, tmp_path: Path) -> None:
