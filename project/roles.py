@@ -12,7 +12,7 @@ from project.queues import QUEUES_OF_WORKER
 #: Tasks at once. A drain is one task that keeps hundreds of requests going; a lane has at most two: one
 #: that claims, and one whose last requests are still under way.
 _THREADS_OF_WORKER = {"worker-deliver": 16, "worker-control": 4}
-_WEB_THREADS = 32
+_WEB_THREADS = 24
 #: The module of the Celery app, where nobody names another.
 APP = "project.celery"
 
