@@ -14,7 +14,10 @@ from django.utils.deconstruct import deconstructible
 
 from channels_app import configuration, registry
 from channels_app.base import Config, secret_fields
+from channels_app.feed.models import Broadcast, Device, InboxItem, InboxState
 from channels_app.secrets import default_box
+
+__all__ = ["KEY_PATTERN", "PATIENCE", "AtMost", "Broadcast", "Channel", "Device", "InboxItem", "InboxState"]
 
 #: Keys appear in URLs, import files and logs.
 KEY_PATTERN = RegexValidator(r"^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$", "Use letters, digits and . _ : - only.")

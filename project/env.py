@@ -185,6 +185,21 @@ SHUTDOWN_GRACE_S = seconds(
     "BELFRY_SHUTDOWN_GRACE_S", "30", "Seconds that a worker has to finish or give back what is in flight."
 )
 
+# --- Feeds ---------------------------------------------------------------------------------------
+FEED_SHARDS = integer(
+    "BELFRY_FEED_SHARDS", "4", "Streams of the live bus. All processes must agree, so stop them all to change it."
+)
+BROADCAST_ROWS = integer(
+    "BELFRY_BROADCAST_ROWS",
+    "10000",
+    "Feeds up to which something for everybody is written out at once; above, when each is looked at.",
+)
+FEED_READ_DAYS = integer("BELFRY_FEED_READ_DAYS", "90", "Days after which a feed item that was read is deleted.")
+FEED_UNREAD_DAYS = integer("BELFRY_FEED_UNREAD_DAYS", "90", "Days after which a feed item is deleted, read or not.")
+FEED_TOMBSTONE_DAYS = integer(
+    "BELFRY_FEED_TOMBSTONE_DAYS", "30", "Days that a feed remembers a deletion, for clients that were away."
+)
+
 # --- The embedded default ------------------------------------------------------------------------
 HOME = text("BELFRY_HOME", "", "Data folder of the embedded default. ./belfry sets it to .data in the checkout.")
 PG_BIN = text("PG_BIN", "", "Folder of PostgreSQL's programs, 15 or newer. Empty: the wheel's, else those on the PATH.")

@@ -201,3 +201,14 @@ BELFRY_RETENTION_DAYS = env.RETENTION_DAYS.read()
 BELFRY_DEAD_LETTER_RETENTION_DAYS = env.DEAD_LETTER_RETENTION_DAYS.read()
 # Seconds that a worker has at its end.
 BELFRY_SHUTDOWN_GRACE_S = env.SHUTDOWN_GRACE_S.read()
+
+# --- Feeds.
+# Streams of the live bus; the same in all processes.
+BELFRY_FEED_SHARDS = env.FEED_SHARDS.read()
+# Feeds up to which something for everybody is written out at once.
+BELFRY_BROADCAST_ROWS = env.BROADCAST_ROWS.read()
+# Days after which items are deleted: those that were read, and all.
+BELFRY_FEED_READ_DAYS = env.FEED_READ_DAYS.read()
+BELFRY_FEED_UNREAD_DAYS = env.FEED_UNREAD_DAYS.read()
+# Days that a deletion is remembered.
+BELFRY_FEED_TOMBSTONE_DAYS = env.FEED_TOMBSTONE_DAYS.read()
