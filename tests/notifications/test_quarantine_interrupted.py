@@ -50,7 +50,7 @@ class TestAllOfItOrNothing:
             raise error
 
         def interrupt(call: Callable[[], object]) -> None:
-            monkeypatch.setattr(quarantine.intake, "accept", fail)
+            monkeypatch.setattr(intake, "accept", fail)
             with pytest.raises(error):
                 call()
 
@@ -90,7 +90,7 @@ class TestAllOfItOrNothing:
             assert go_on.wait(10)
             return accept(*args, **kwargs)
 
-        monkeypatch.setattr(quarantine.intake, "accept", slowly)
+        monkeypatch.setattr(intake, "accept", slowly)
         restoring = in_background(lambda: quarantine.restore(channel, by="ada", now=clock.now()))
         assert looked.wait(10)
         settling = in_background(lambda: dispatch.settle(results, [], clock.now()))
@@ -111,7 +111,7 @@ class TestAllOfItOrNothing:
 
         ended, well = channel_at(world.behaving_url("gone", "untold")), channel_at(world.sink_url("well-beside"))
         many_deliveries([ended, well], 3)
-        monkeypatch.setattr(quarantine.intake, "accept", refuse)
+        monkeypatch.setattr(intake, "accept", refuse)
         drain()
         assert states(well) == {"delivered": 3}
         assert fresh(ended).quarantined_at is not None

@@ -45,7 +45,7 @@ def test_a_real_rabbitmq_drops_what_nobody_takes(tmp_path: Path) -> None:
             app.send_task("notifications.sweep", (number,), queue=SWEEP)
         with app.connection_for_write() as connection:
             queue = app.amqp.queues[SWEEP](connection.default_channel)
-            kept = [json.loads(message.body)[0][0] for _ in range(20) if (message := queue.get(no_ack=True))]
+            kept = [json.loads(str(message.body))[0][0] for _ in range(20) if (message := queue.get(no_ack=True))]
     assert kept == [17, 18, 19]
 
 
