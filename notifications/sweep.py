@@ -10,17 +10,21 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 
 from notifications import lanes, replays, rulebook, slowness
 from notifications.models import due, transitions, unrouted
 from notifications.policy import Decision, Verb, decide
 from notifications.routing import facts_of
+from notifications.rulebook import Rulebook
 from notifications.wake import ROUTE, wake
 
 #: Rows that one sweep moves in each of its parts. What is left is the next one's, a second later.
@@ -36,6 +40,13 @@ ENOUGH_FOR_S = 0.5
 #: After so many workers died over a delivery it is buried instead of killing the next one.
 MOST_LOST_LEASES = 5
 
+#: So long after the database was away no lease is taken back: who outlived that with answers in hand writes them
+#: down first. Otherwise all that was in flight would be sent a second time, although no worker died.
+GRACE_S = 5.0
+
+#: A database that lets a sweep wait so long hung, which is as bad as being away.
+HANGS_S = 5.0
+
 #: Waits at whose end it is asked again what is to happen: a policy decided on them, or the channel has gone.
 _ASKED_AGAIN = ("scheduled_at", "channel_deleted", "channel_disabled")
 
@@ -47,6 +58,8 @@ _log = structlog.get_logger(__name__)
 _sweeping = threading.Lock()
 #: When the last sweep of this process began, by the monotonic clock.
 _swept_at = -math.inf
+#: When this process last saw the database away, by the same clock.
+_away_at = -math.inf
 
 
 @dataclass(slots=True)
@@ -74,9 +87,26 @@ def sweep_once_of_many(clock: Callable[[], datetime]) -> Swept | None:
         if time.monotonic() - _swept_at < ENOUGH_FOR_S:
             return None
         _swept_at = time.monotonic()
-        return sweep(clock())
+        with _watching():
+            now = clock()
+        with _watching():
+            return sweep(now)
     finally:
         _sweeping.release()
+
+
+@contextmanager
+def _watching() -> Iterator[None]:
+    """Remember when the database was away, or hung: that not twice running, so that slow sweeps take back, too."""
+    global _away_at  # noqa: PLW0603  one database
+    began = time.monotonic()
+    try:
+        yield
+    except (OperationalError, InterfaceError):
+        _away_at = time.monotonic()
+        raise
+    if time.monotonic() - began > HANGS_S and began - _away_at > GRACE_S:
+        _away_at = time.monotonic()
 
 
 def sweep(now: datetime) -> Swept:
@@ -99,8 +129,15 @@ def sweep(now: datetime) -> Swept:
 
 
 def _take_back(found: Swept, now: datetime) -> None:
-    once = rulebook.current().at_most_once
-    taken = transitions.take_back(now=now, limit=LIMIT, most_lost_leases=MOST_LOST_LEASES, at_most_once=once)
+    if time.monotonic() - _away_at < GRACE_S:
+        return
+    taken = transitions.take_back(
+        now=now,
+        limit=LIMIT,
+        most_lost_leases=MOST_LOST_LEASES,
+        at_most_once=rulebook.current().at_most_once,
+        up_since=now - timedelta(seconds=GRACE_S),
+    )
     found.taken_back = len(taken)
 
 
@@ -143,23 +180,30 @@ def _ask_again(now: datetime, until: datetime) -> int:
         return 0
     book = rulebook.current()
     promoted: list[int] = []
+    waits: list[tuple[int, datetime, str, str]] = []
+    ended: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
     for row in rows:
-        channel = book.channels.get(row.channel_id)
-        policy = book.effective(streamer_key=row.streamer_key, platform=row.platform)
-        # Asked as of the time it waits for, which may lie a moment ahead.
-        decision = (
-            Decision(Verb.SUPPRESS, "channel_deleted", "Its channel was deleted.")
-            if channel is None
-            else decide(facts_of(row), policy, channel.candidate, max(now, row.due_at))
-        )
+        decision = _decide_again(row, book, now)
         if decision.verb is Verb.SEND:
             promoted.append(row.id)
         elif decision.verb is Verb.DEFER and decision.until is not None:
-            transitions.postpone([(row.id, decision.until, decision.code, decision.text)])
+            waits.append((row.id, decision.until, decision.code, decision.text))
         else:
-            code = decision.code if decision.code in _ENDS else "superseded"
-            transitions.cancel(ids=[row.id], code=code, reason=decision.text, now=now)
+            ended[decision.code if decision.code in _ENDS else "superseded", decision.text].append(row.id)
+    if waits:
+        transitions.postpone(waits)
+    for (code, reason), ids in ended.items():
+        transitions.cancel(ids=ids, code=code, reason=reason, now=now)
     return len(transitions.promote(now=now, until=until, limit=LIMIT, ids=promoted)) if promoted else 0
+
+
+def _decide_again(row: Any, book: Rulebook, now: datetime) -> Decision:
+    """As of the time it waits for, which may lie a moment ahead."""
+    channel = book.channels.get(row.channel_id)
+    if channel is None:
+        return Decision(Verb.SUPPRESS, "channel_deleted", "Its channel was deleted.")
+    policy = book.effective(streamer_key=row.streamer_key, platform=row.platform)
+    return decide(facts_of(row), policy, channel.candidate, max(now, row.due_at))
 
 
 def _wake_what_waits(now: datetime) -> list[str]:

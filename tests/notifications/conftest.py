@@ -12,6 +12,7 @@ from pytest_django.fixtures import Settings
 
 from channels_app import registry
 from channels_app.registry import AnyTransport
+from notifications import sweep
 from project.outside import World
 from tests.notifications.crier import Crier
 from tests.notifications.scene import forget_the_rules
@@ -27,6 +28,12 @@ def world() -> Iterator[World]:
 @pytest.fixture(autouse=True)
 def _loopback_is_open(settings: Settings) -> None:
     settings.BELFRY_ALLOWED_NETWORKS = ["127.0.0.0/8"]
+
+
+@pytest.fixture(autouse=True)
+def _the_database_is_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been started for this very test."""
+    monkeypatch.setattr(sweep, "GRACE_S", 0.0)
 
 
 @pytest.fixture(autouse=True)

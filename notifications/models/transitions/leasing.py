@@ -41,7 +41,7 @@ def renew(held: Iterable[tuple[int, int]], *, now: datetime, lease_s: float) -> 
 _TAKE_BACK = f"""
 WITH lost AS (
     SELECT id, lease_until, channel_id = ANY(%(once)b::int8[]) AS once FROM notifications_delivery
-    WHERE state IN {guard("j")} AND lease_until < %(now)b
+    WHERE state IN {guard("j")} AND lease_until < %(now)b AND pg_postmaster_start_time() <= %(up_since)b
     ORDER BY lease_until LIMIT %(limit)b FOR UPDATE SKIP LOCKED
 ), moved AS (
     UPDATE notifications_delivery d
@@ -68,13 +68,20 @@ SELECT id, lane, state FROM moved
 """
 
 
-def take_back(*, now: datetime, limit: int, most_lost_leases: int, at_most_once: Sequence[int] = ()) -> list[Any]:
+def take_back(
+    *,
+    now: datetime,
+    limit: int,
+    most_lost_leases: int,
+    at_most_once: Sequence[int] = (),
+    up_since: datetime | None = None,
+) -> list[Any]:
     """j: the lease ran out; i when that happened too often, or on a channel (by id) to which nothing is sent twice.
 
-    Rows: `id, lane, state`.
+    Rows: `id, lane, state`; none where Postgres was started after `up_since`.
     """
     values = {"now": now, "limit": limit, "most": most_lost_leases, "once": list(at_most_once)}
-    return statement.run(_TAKE_BACK, values)
+    return statement.run(_TAKE_BACK, {**values, "up_since": up_since or now})
 
 
 _GIVE_BACK = f"""
