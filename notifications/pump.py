@@ -18,10 +18,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
+from uuid import uuid4
 
 import structlog
 from django.db import connection
 
+from channels_app.in_flight import default_in_flight
 from notifications import dispatch, rulebook
 from notifications.carriers import Carrier
 from notifications.clock import uptime_s
@@ -53,6 +55,8 @@ class Pace:
     flush_after_s: float = 0.02
     #: Most rows of one claim; the next one is made when half of them have been started.
     claim_at_most: int = 400
+    #: How often other pumps are told what we make of channels that are shared with them.
+    share_every_s: float = 0.05
     #: Sign of life for what is under way; a fraction of the lease.
     renew_every_s: float = 5.0
     lease_s: float = 20.0
@@ -98,6 +102,8 @@ class Pump:
         self._hands = _Hands()
         self._unwritten = Unwritten(declared)
         self._slots = Slots(carrier.capacity_of_channel)
+        #: Who we are to the other pumps.
+        self._name = uuid4().hex
         self._nudge = threading.Event()
         self._claiming_over = threading.Event()
         self._sending_over = threading.Event()
@@ -208,7 +214,7 @@ class Pump:
     def _claim_and_settle(self) -> None:
         pace = self._pace
         began = renewed = busy = uptime_s()
-        flushed = looked = 0.0
+        flushed = looked = shared = 0.0
         while not self._sending_over.is_set() or self._unwritten:
             now = uptime_s()
             if self._unwritten and (now - flushed >= pace.flush_after_s or len(self._unwritten) >= pace.flush_at):
@@ -227,9 +233,20 @@ class Pump:
             if now - renewed > pace.renew_every_s:
                 self._persist(self._renew)
                 renewed = now
+            if now - shared > pace.share_every_s:
+                self._share()
+                shared = now
             if not self._made_room():
                 self._nudge.wait(pace.flush_after_s)
                 self._nudge.clear()
+        self._leave()
+
+    def _leave(self) -> None:
+        """What found no slot to the end is somebody else's, and so are the slots."""
+        self._unwritten.unbegun.extend([*self._slots.unpark(), *_emptied(self._hands.ready)])
+        if self._unwritten:
+            self._persist(self._flush)
+        self._share()
 
     def _wants_more(self) -> bool:
         return len(self._hands.ready) < self._pace.claim_at_most // 2 and not self._claiming_over.is_set()
@@ -283,6 +300,7 @@ class Pump:
             self._slots.gated(channel_id, passes=channel_id in passing)
         for one in held:
             self._slots.claimed(one)
+        self._share()
         self._hands.ready.extend(held)
         self._carrier.wake()
         return len(rows)
@@ -294,6 +312,14 @@ class Pump:
             of_channel=self._slots.rooms(),
             after_channel=self._after_channel,
         )
+
+    def _share(self) -> None:
+        """Of channels that are shared with other pumps, begin no more than is ours."""
+        uses = self._slots.uses()
+        if uses:
+            shares = default_in_flight().share_many(self._name, uses, lease_s=self._pace.lease_s)
+            self._hands.ready.extendleft(self._slots.allow(uses, shares))
+            self._carrier.wake()
 
     def _flush(self) -> None:
         self._drained.settled += self._unwritten.write(self._clock())

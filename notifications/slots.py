@@ -2,19 +2,26 @@
 
 So a channel that answers well gets what it can take, and one that hangs or fails keeps a few slots
 and no more, whatever its backlog. What was claimed for a channel whose window is full waits aside
-(`park`), so that it stands in nobody's way. Belongs to one pump; `room` may be read from its other
-thread.
+(`park`), so that it stands in nobody's way.
+
+A channel that says `max_in_flight` is shared with all other pumps (`channels_app.in_flight`): of it
+no more is begun than is ours at the moment.
+
+Belongs to one pump: `start` and what follows it to the thread that sends, the rest to the one that claims.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from channels_app.in_flight import Use
 from channels_app.outcomes import BreakerSignal
 from notifications.held import Held, Tried
+from notifications.rulebook import ChannelInUse
 
 #: A channel about which nothing is known yet.
 FIRST_WINDOW = 10
@@ -43,9 +50,47 @@ class _Channel:
         return not self.under_way and not self.claimed
 
     @property
+    def width(self) -> int:
+        """How many may be under way now."""
+        return self.window
+
+    @property
     def room(self) -> int:
         """What may be claimed more."""
-        return max(0, self.window * AHEAD - self.under_way - self.claimed)
+        return max(0, max(1, self.width) * AHEAD - self.under_way - self.claimed)
+
+    def take(self) -> bool:
+        """A slot for one more, if there is one."""
+        if self.under_way >= self.window:
+            return False
+        self.under_way += 1
+        return True
+
+
+@dataclass(slots=True)
+class _Shared(_Channel):
+    """A channel that all pumps together have `most` slots of."""
+
+    #: Those that we may use now.
+    ours: int = 0
+    #: Whether the others have to be told when we need none any more.
+    is_told: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def width(self) -> int:
+        return min(self.window, self.ours)
+
+    def take(self) -> bool:
+        with self.lock:
+            return self.under_way < self.ours and _Channel.take(self)
+
+    def use(self, channel_id: int) -> Use:
+        """What we make of it. Nothing is begun from now on until the answer is here."""
+        with self.lock:
+            self.ours = min(self.ours, self.under_way)
+            wanted = max(self.under_way, min(self.window, self.under_way + self.claimed))
+            return Use(channel_id, self.most, self.under_way, wanted)
 
 
 class Slots:
@@ -54,6 +99,8 @@ class Slots:
     def __init__(self, most: int) -> None:
         self._most = most
         self._channels: dict[int, _Channel] = {}
+        #: Those of them that other pumps use too.
+        self._shared: dict[int, _Shared] = {}
         #: Those that had something in hand lately: few of many.
         self._lately: dict[int, _Channel] = {}
         #: Those whose deliveries the gates hold back: claimed in bulk, to be put aside.
@@ -87,11 +134,10 @@ class Slots:
     def start(self, one: Held) -> bool:
         """Take a slot for it; False when the window is full: it is parked."""
         channel = self._of(one)
-        if channel.under_way >= channel.window:
+        if not channel.take():
             channel.parked.append(one)
             return False
         channel.claimed -= 1
-        channel.under_way += 1
         return True
 
     def return_unbegun(self, one: Held) -> None:
@@ -117,12 +163,28 @@ class Slots:
         channel.claimed -= 1
         return _let_in(channel)
 
+    def uses(self) -> list[Use]:
+        """What we make of shared channels, to be told to the others; then `allow` what they answer."""
+        told = [pk for pk, channel in self._shared.items() if channel.is_told or not channel.is_idle]
+        return [self._shared[pk].use(pk) for pk in told]
+
+    def allow(self, uses: list[Use], shares: Mapping[int, int]) -> list[Held]:
+        """Use so many slots of shared channels, by id; what was parked of them and now has room, last one first."""
+        found: list[Held] = []
+        for use in uses:
+            channel = self._shared[use.channel_id]
+            channel.ours, channel.is_told = shares[use.channel_id], use.wanted > 0
+            found += _let_in(channel)
+        return found
+
     def unpark(self) -> Iterator[Held]:
-        """Take out all that is parked: the pump will not get to it."""
-        for channel in self._channels.values():
-            while channel.parked:
-                channel.claimed -= 1
-                yield channel.parked.popleft()
+        """Take out all that is parked: the pump will not get to it. From any thread."""
+        for channel in list(self._channels.values()):
+            with contextlib.suppress(IndexError):
+                while True:
+                    one = channel.parked.popleft()
+                    channel.claimed -= 1
+                    yield one
 
     def parked(self) -> list[Held]:
         """What is parked, to have its lease renewed."""
@@ -130,9 +192,16 @@ class Slots:
 
     def _of(self, one: Held) -> _Channel:
         channel = self._channels.get(one.channel.id)
-        if channel is None:
-            most = one.channel.row.max_in_flight or self._most
-            channel = self._channels[one.channel.id] = _Channel(min(FIRST_WINDOW, most), most)
+        return channel if channel is not None else self._make(one.channel)
+
+    def _make(self, of: ChannelInUse) -> _Channel:
+        most = of.row.max_in_flight
+        if most:
+            channel: _Channel = _Shared(min(FIRST_WINDOW, most), most)
+            self._shared[of.id] = channel
+        else:
+            channel = _Channel(min(FIRST_WINDOW, self._most), self._most)
+        self._channels[of.id] = channel
         return channel
 
 
@@ -140,6 +209,6 @@ def _let_in(channel: _Channel) -> list[Held]:
     """What may leave the parking place, the last one first. The other thread may be emptying it (`unpark`)."""
     found: list[Held] = []
     with contextlib.suppress(IndexError):
-        while len(found) < channel.window - channel.under_way:
+        while len(found) < channel.width - channel.under_way:
             found.append(channel.parked.popleft())
     return found[::-1]

@@ -31,6 +31,7 @@ from notifications.states import State
 from notifications.sweep import Swept
 from notifications.sweep import sweep as sweep_once
 from notifications.tasks import deliver
+from project.outside.journal import Received
 
 T = TypeVar("T")
 
@@ -264,6 +265,12 @@ def in_background(call: Callable[[], object]) -> threading.Thread:
 def idempotency_ids(rows: Iterable[Any]) -> Counter[str]:
     """How often each delivery's id occurs in what a place of the world saw."""
     return Counter(row.idempotency_id for row in rows)
+
+
+def most_at_once(seen: list[Received], answered_after: timedelta) -> int:
+    """How many requests were open at the same time, where each is answered so long after it came."""
+    times = [one.received_at for one in seen]
+    return max(sum(other <= time < other + answered_after for other in times) for time in times)
 
 
 def moment(text: str) -> datetime:

@@ -16,7 +16,6 @@ from notifications.pump import Pace, Pump
 from notifications.states import State
 from notifications.tasks import deliver
 from project.outside import World
-from project.outside.journal import Received
 from tests.notifications.scene import (
     HOUR,
     SECOND,
@@ -27,6 +26,7 @@ from tests.notifications.scene import (
     idempotency_ids,
     in_background,
     many_deliveries,
+    most_at_once,
     outcomes,
     states,
     sweep,
@@ -34,12 +34,6 @@ from tests.notifications.scene import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def most_at_once(seen: list[Received], answered_after: timedelta) -> int:
-    """How many requests were open at the same time, where each is answered so long after it came."""
-    times = [one.received_at for one in seen]
-    return max(sum(other <= time < other + answered_after for other in times) for time in times)
 
 
 class TestTheUsualWay:
