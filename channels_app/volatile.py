@@ -107,22 +107,22 @@ class Volatile:
         return cast(bytes, result)
 
 
-def default_volatile() -> Volatile:
-    """The one at `settings.BELFRY_REDIS_URL`, shared by the whole process."""
-    return _volatile(settings.BELFRY_REDIS_URL)
+def default_volatile(*, timeout_s: float = TIMEOUT_S, rest_s: float = REST_S) -> Volatile:
+    """The one at `settings.BELFRY_REDIS_URL`, shared by all in the process who have as much patience."""
+    return _volatile(settings.BELFRY_REDIS_URL, timeout_s, rest_s)
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str, *, timeout_s: float = TIMEOUT_S) -> redis.Redis:
     """A client that gives up quickly. A connection that was closed meanwhile is replaced once."""
     return redis.Redis.from_url(
         url,
-        socket_timeout=TIMEOUT_S,
-        socket_connect_timeout=TIMEOUT_S,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
         retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
         protocol=2,
     )
 
 
-@lru_cache(maxsize=4)
-def _volatile(url: str) -> Volatile:
-    return Volatile(connect(url))
+@lru_cache(maxsize=8)
+def _volatile(url: str, timeout_s: float, rest_s: float) -> Volatile:
+    return Volatile(connect(url, timeout_s=timeout_s), rest_s=rest_s)
