@@ -6,6 +6,8 @@ from importlib import import_module
 
 from django.apps import AppConfig
 
+from project import connections
+
 
 class ProjectConfig(AppConfig):
     name = "project"
@@ -15,3 +17,4 @@ class ProjectConfig(AppConfig):
     def ready(self) -> None:
         # Tasks bind to the app that is current; without this they would be sent to Celery's default broker.
         import_module("project.celery")
+        connections.watch()

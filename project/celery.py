@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, task_prerun, worker_init, worker_ready
+from celery.signals import beat_init, setup_logging, task_postrun, task_prerun, worker_init, worker_ready
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import close_old_connections
 
 from notifications.lanes import queue_of
-from project import env
+from project import connections, env
 from project.broker import broker_settings
 from project.logs import configure_logs
 from project.production import refuse_without_secrets
@@ -59,7 +58,7 @@ app.conf.update(
     },
 )
 # Celery would close the database connection before and after every task, and a new one costs more
-# than the task. It stays; `close_old_connections` replaces one that broke.
+# than the task. It stays; `connections` replaces one that broke.
 app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000_000
 app.autodiscover_tasks()
 
@@ -94,8 +93,9 @@ def _make_room(**_: Any) -> None:
 
 
 @task_prerun.connect
+@task_postrun.connect
 def _replace_broken_connections(**_: Any) -> None:
-    close_old_connections()
+    connections.replace_broken()
 
 
 @worker_ready.connect

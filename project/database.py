@@ -35,6 +35,6 @@ def database_settings(url: str) -> dict[str, Any]:
         # Kept for the life of the thread: connecting anew costs more than the work.
         "CONN_MAX_AGE": None,
         # A check would be one more round trip before every request. A broken connection is replaced when it
-        # shows: after the one request, task or sweep that met it.
+        # shows: after the one request, task or sweep that met it. The other threads look at theirs then: `connections`.
         "CONN_HEALTH_CHECKS": False,
     }

@@ -10,12 +10,11 @@ from typing import Any
 import django
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.db import close_old_connections
 from django.http import HttpRequest
 from django.middleware.security import SecurityMiddleware
 from django.urls import ResolverMatch, get_resolver
 
-from project import env
+from project import connections, env
 from project.production import refuse_without_secrets
 
 _API = "/api/v1/"
@@ -36,10 +35,12 @@ class ProgramHandler(WSGIHandler):
     """
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        close_old_connections()
+        connections.replace_broken()
         request = WSGIRequest(environ)
         try:
             response = self._middleware_chain(request)
+            if response.status_code >= 500:
+                connections.replace_broken()
             start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
             return [response.content]
         finally:
