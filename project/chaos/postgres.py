@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import psycopg
 
@@ -24,8 +26,19 @@ def _killed(scene: Scene) -> int:
     return 0
 
 
-def _refusing(scene: Scene) -> int:
-    """It cuts everybody off and lets nobody in for ten seconds."""
+def _refusing(seconds: float) -> Callable[[Scene], int]:
+    """It cuts everybody off and lets nobody in for so long."""
+
+    def fault(scene: Scene) -> int:
+        with _barred(scene):
+            time.sleep(seconds)
+        return 0
+
+    return fault
+
+
+@contextmanager
+def _barred(scene: Scene) -> Iterator[None]:
     url = scene.belfry.env[env.DATABASE_URL.name].rpartition("/")[0] + "/postgres"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"ALTER DATABASE {NAME} ALLOW_CONNECTIONS false".encode())
@@ -33,9 +46,8 @@ def _refusing(scene: Scene) -> int:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
             (NAME,),
         )
-        time.sleep(10)
+        yield
         connection.execute(f"ALTER DATABASE {NAME} ALLOW_CONNECTIONS true".encode())
-    return 0
 
 
 def _frozen(scene: Scene) -> int:
@@ -66,8 +78,14 @@ CASES = (
     Case(
         name="postgres-refusing",
         what="PostgreSQL refuses connections for 10 s",
-        fault=_refusing,
+        fault=_refusing(10),
         lasts_s=10,
+    ),
+    Case(
+        name="postgres-refusing-longer",
+        what="PostgreSQL refuses connections for 40 s, twice as long as a lease",
+        fault=_refusing(40),
+        lasts_s=40,
     ),
     Case(name="postgres-frozen", what="PostgreSQL hangs for 8 s", fault=_frozen, lasts_s=8),
 )
