@@ -46,8 +46,10 @@ def _barred(scene: Scene) -> Iterator[None]:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
             (NAME,),
         )
-        yield
-        connection.execute(f"ALTER DATABASE {NAME} ALLOW_CONNECTIONS true".encode())
+        try:
+            yield
+        finally:
+            connection.execute(f"ALTER DATABASE {NAME} ALLOW_CONNECTIONS true".encode())
 
 
 def _frozen(scene: Scene) -> int:
