@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeGuard
 
 from django.conf import settings
 
@@ -26,9 +27,12 @@ from notifications.policy import Candidate, Effective, Rules, Scope, resolve
 class ChannelInUse:
     """A channel with what it takes to send: its row, its transport, its opened settings."""
 
-    def __init__(self, row: Channel) -> None:
+    def __init__(self, row: Channel, before: ChannelInUse | None = None) -> None:
+        """`before` is the same channel of older rules: what was opened there is not opened again."""
         self.row = row
         self.id: int = row.pk
+        if before is not None and _sealed(before.row) == _sealed(row) and "config" in before.__dict__:
+            self.config = before.config
 
     @cached_property
     def transport(self) -> AnyTransport:
@@ -94,6 +98,11 @@ class ChannelInUse:
         return Candidate(id=self.id, enabled=self.row.enabled, owner_key=self.row.owner_key)
 
 
+def _sealed(row: Channel) -> tuple[object, ...]:
+    """All that its settings are made of."""
+    return row.kind, row.config, row.secrets
+
+
 @dataclass
 class Rulebook:
     """One consistent state of the rules."""
@@ -140,18 +149,26 @@ def kept() -> Rulebook:
 def at(version: int | None) -> Rulebook:
     """The rules of a version that was just read. No query when nothing changed."""
     book = _kept.book
-    if book is None or version is None or book.version != version:
-        with _lock:
-            book = _kept.book = _read(version)
-    return book
+    if _is_true(book, version):
+        return book
+    with _lock:
+        book = _kept.book
+        if not _is_true(book, version):  # No other thread has read them meanwhile.
+            book = _kept.book = _read(book)
+        return book
 
 
-def _read(version: int | None) -> Rulebook:
+def _is_true(book: Rulebook | None, version: int | None) -> TypeGuard[Rulebook]:
+    return book is not None and version is not None and book.version == version
+
+
+def _read(before: Rulebook | None) -> Rulebook:
     # The version is read before the rows: a change in between is seen again at the next check.
+    version, known = RulesVersion.current(), before.channels if before else {}
     policies = list(Policy.objects.select_related("streamer").prefetch_related("channels"))
     return Rulebook(
         version=version,
-        channels={row.pk: ChannelInUse(row) for row in Channel.objects.current()},
+        channels={row.pk: ChannelInUse(row, known.get(row.pk)) for row in Channel.objects.current()},
         global_rules=next((policy.rules() for policy in policies if policy.scope == Scope.GLOBAL), None),
         platform_rules={policy.platform: policy.rules() for policy in policies if policy.scope == Scope.PLATFORM},
         streamer_rules={policy.streamer.key: policy.rules() for policy in policies if policy.streamer is not None},

@@ -139,6 +139,20 @@ class TestAtOnce:
         channel_at("https://example.org", "last")
         assert rulebook.current() is not book
 
+    def test_one_thread_reads_them_for_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        channel = channel_at("https://example.org")
+        rulebook.current()
+        Channel.objects.note_slow(channel.pk, clock.now())
+        version, read, times = RulesVersion.current(), rulebook._read, []
+
+        def counted(before: rulebook.Rulebook | None) -> rulebook.Rulebook:
+            times.append(version)
+            return read(before)
+
+        monkeypatch.setattr(rulebook, "_read", counted)
+        books = at_once(*[lambda: rulebook.at(version)] * 8)
+        assert len(times) == len({id(book) for book in books}) == 1
+
     def test_whoever_changes_rules_waits_for_no_other_who_does(self) -> None:
         channels = [channel_at("https://example.org") for _ in range(3)]
         first = rulebook.current().version
@@ -180,6 +194,17 @@ class TestAChannelInUse:
         with override_settings(BELFRY_CHANNEL_KEYS={"other": "x" * 43 + "="}), pytest.raises(SecretUnreadable):
             _ = channel.config
         assert channel.config.url == "https://example.org/hook"  # type: ignore[attr-defined]
+
+    def test_what_was_opened_once_stays_open_until_its_settings_change(self) -> None:
+        row = channel_at("https://example.org/hook")
+        opened = rulebook.current().channels[row.pk].config
+        Channel.objects.note_failing(row.pk, clock.now())
+        again = rulebook.current().channels[row.pk]
+        assert again.row.failing_since_at is not None
+        assert again.config is opened
+        row.configure({"url": "https://example.org/other"})
+        row.save()
+        assert rulebook.current().channels[row.pk].config.url == "https://example.org/other"  # type: ignore[attr-defined]
 
     def test_an_uninstalled_kind_is_named(self) -> None:
         row = channel_at("https://example.org")
