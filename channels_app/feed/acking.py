@@ -22,7 +22,8 @@ from channels_app.feed.item import Delivered
 #: Sent after COMMIT with `delivered`, a list of `Delivered`.
 feed_item_delivered = Signal()
 
-# All of a feed up to the furthest ack of any of its devices has been delivered: it is not looked at again.
+# Whoever names an item has it, also if it was deleted meanwhile; up to a number, a device may have heard of the
+# deletion alone. What lies behind the furthest ack of any device has been delivered, and is not looked at again.
 _ACK = """
 WITH said AS (
     SELECT * FROM unnest(%(recipients)b::text[], %(devices)b::text[], %(uptos)b::int8[]) WITH ORDINALITY
@@ -45,7 +46,6 @@ WITH said AS (
     SELECT i.id, a.device, a.place
     FROM named n JOIN said a ON a.place = n.place
     JOIN channels_app_inbox_item i ON i.id = n.id AND i.recipient = a.recipient
-    WHERE i.deleted_at IS NULL
 ), firsts AS (
     SELECT DISTINCT ON (id) id, device FROM meant ORDER BY id, place
 )

@@ -7,7 +7,7 @@ it in share until COMMIT; who edits or withdraws it waits for that, and then fin
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -89,7 +89,8 @@ SELECT {ITEM}, s.* FROM states s LEFT JOIN i ON i.recipient = s.recipient ORDER 
 
 _EDIT = """
 UPDATE channels_app_broadcast
-SET title = coalesce(%(title)b, title), body = coalesce(%(body)b, body), url = coalesce(%(url)b, url)
+SET title = coalesce(%(title)b, title), body = coalesce(%(body)b, body), url = coalesce(%(url)b, url),
+    expires_at = coalesce(%(expires_at)b, expires_at)
 WHERE source = %(source)b
 """
 
@@ -130,13 +131,16 @@ def merge(recipients: Sequence[str], *, now: datetime) -> list[Change]:
     return changes
 
 
-def edit(source: UUID, *, title: str | None, body: str | None, url: str | None) -> None:
-    """Change what was told to everybody, where it was. Those who read it meanwhile are waited for."""
-    statement.run(_EDIT, {"source": source, "title": title, "body": body, "url": url})
+def edit(source: UUID, given: Mapping[str, Any]) -> None:
+    """Change `title, body, url, expires_at` of what was told to everybody; None leaves one as it is.
+
+    Whoever has it written into a feed meanwhile is waited for.
+    """
+    statement.run(_EDIT, {**given, "source": source})
 
 
 def withdraw(source: UUID, *, now: datetime) -> None:
-    """Write it into no more feeds. Those who read it meanwhile are waited for."""
+    """Let it be written into no more feeds. Whoever does so meanwhile is waited for."""
     statement.run(_WITHDRAW, {"source": source, "now": now})
 
 

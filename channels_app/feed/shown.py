@@ -57,8 +57,8 @@ def contents(of: Any, created_at: datetime) -> dict[str, Any]:
         "content_type": of.content_type,
         "data": _data(of),
         "ack": of.wants_ack,
-        "created": _time(created_at),
-        "expires": _time(of.expires_at) if of.expires_at else None,
+        "created": time_of(created_at),
+        "expires": time_of(of.expires_at) if of.expires_at else None,
     }
 
 
@@ -98,5 +98,6 @@ def _data(of: Any) -> Any:
         return None
 
 
-def _time(moment: datetime) -> str:
+def time_of(moment: datetime) -> str:
+    """A time as clients see it: UTC, ISO 8601."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -55,8 +55,9 @@ class Standing:
 class UnreadCache:
     """All states in one Redis. Never raises. Safe to share between threads."""
 
-    def __init__(self, volatile: Volatile) -> None:
+    def __init__(self, volatile: Volatile, *, repay_after_s: float = REST_S) -> None:
         self._volatile = volatile
+        self._repay_after_s = repay_after_s
         #: The generation that was current when Redis last answered. Take it *before* looking at rows.
         self.generation = ""
         self._owes = False
@@ -118,7 +119,7 @@ class UnreadCache:
             self._wait_for_redis()
 
     def _wait_for_redis(self) -> None:
-        timer = threading.Timer(REST_S * random.uniform(1.0, 1.2), self._repay_from_aside)
+        timer = threading.Timer(self._repay_after_s * random.uniform(1.0, 1.2), self._repay_from_aside)
         timer.daemon = True
         timer.start()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 from typing import Any
@@ -19,7 +20,7 @@ from channels_app.feed import broadcasting
 from channels_app.feed.announcing import announce, generation
 from channels_app.feed.changing import DELETION, Mark, change
 from channels_app.feed.item import EVERYONE, Change, Kind, NewItem
-from channels_app.feed.shown import STATE, change_of, contents, standing_of
+from channels_app.feed.shown import STATE, change_of, contents, standing_of, time_of
 
 #: Items of one statement.
 AT_ONCE = 1000
@@ -74,7 +75,7 @@ _TRIES = 5
 
 
 #: What items have in common that say the same.
-_what_it_says = attrgetter(*(field.name for field in fields(NewItem) if field.name != "recipient"))
+_what_it_says = attrgetter(*(field.name for field in dataclasses.fields(NewItem) if field.name != "recipient"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +148,29 @@ def publish_to_everyone(item: NewItem, *, now: datetime) -> int:
 
 
 def edit(
-    source: UUID, *, now: datetime, title: str | None = None, body: str | None = None, url: str | None = None
+    source: UUID,
+    *,
+    now: datetime,
+    title: str | None = None,
+    body: str | None = None,
+    url: str | None = None,
+    expires_at: datetime | None = None,
 ) -> list[Change]:
-    """Change the texts of what was written about `source`, wherever it is; None leaves one as it is."""
-    texts = {name: text for name, text in (("title", title), ("body", body), ("url", url)) if text is not None}
-    if not texts:
+    """Change what was written about `source`, wherever it is; None leaves a field as it is."""
+    given = {"title": title, "body": body, "url": url, "expires_at": expires_at}
+    fields = {name: value for name, value in given.items() if value is not None}
+    if not fields:
         return []
-    is_other = " OR ".join(f"i.{name} <> %({name})b" for name in texts)
-    sets = ", ".join(f"{name} = %({name})b" for name in texts)
-    mark = Mark(where=is_other, sets=sets, counts="0", shows=texts)
+    shows = {name: value for name, value in fields.items() if name != "expires_at"}
+    mark = Mark(
+        where=" OR ".join(f"i.{name} IS DISTINCT FROM %({name})b" for name in fields),
+        sets=", ".join(f"{name} = %({name})b" for name in fields),
+        counts="0",
+        shows={**shows, "expires": time_of(expires_at)} if expires_at else shows,
+    )
     with transaction.atomic():
-        broadcasting.edit(source, title=title, body=body, url=url)
-        return _change_all_of(source, mark, texts, now)
+        broadcasting.edit(source, given)
+        return _change_all_of(source, mark, fields, now)
 
 
 def withdraw(source: UUID, *, now: datetime) -> list[Change]:
@@ -168,7 +180,7 @@ def withdraw(source: UUID, *, now: datetime) -> list[Change]:
         return _change_all_of(source, DELETION, {}, now)
 
 
-def _change_all_of(source: UUID, mark: Mark, parameters: dict[str, str], now: datetime) -> list[Change]:
+def _change_all_of(source: UUID, mark: Mark, parameters: dict[str, Any], now: datetime) -> list[Change]:
     recipients = [row.recipient for row in statement.run(_WHO_HAS, {"source": source})]
     given = {**parameters, "source": source}
     return change(mark, recipients, scope="i.source = %(source)b", parameters=given, now=now)
