@@ -9,15 +9,17 @@ from typing import Any
 import msgspec
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import BaseValidator, MaxValueValidator, MinValueValidator, RegexValidator
-from django.db import models, transaction
+from django.db import models
 from django.utils.deconstruct import deconstructible
 
 from channels_app import configuration, registry
 from channels_app.base import Config, secret_fields
 from channels_app.feed.models import Broadcast, Device, InboxItem, InboxState
+from channels_app.feed_keys import FeedKey
+from channels_app.sealed import SealedQuerySet
 from channels_app.secrets import default_box
 
-__all__ = ["KEY_PATTERN", "PATIENCE", "AtMost", "Broadcast", "Channel", "Device", "InboxItem", "InboxState"]
+__all__ = ["KEY_PATTERN", "PATIENCE", "AtMost", "Broadcast", "Channel", "Device", "FeedKey", "InboxItem", "InboxState"]
 
 #: Keys appear in URLs, import files and logs.
 KEY_PATTERN = RegexValidator(r"^[a-zA-Z0-9][a-zA-Z0-9_.:-]*$", "Use letters, digits and . _ : - only.")
@@ -58,26 +60,10 @@ def _between(least: float, most: float) -> list[BaseValidator]:
     return [MinValueValidator(least), AtMost(most)]
 
 
-class ChannelQuerySet(models.QuerySet["Channel"]):
+class ChannelQuerySet(SealedQuerySet["Channel"]):
     def current(self) -> ChannelQuerySet:
         """All but those that were deleted."""
         return self.filter(deleted_at__isnull=True)
-
-    def sealed(self) -> ChannelQuerySet:
-        """Those that have secrets."""
-        return self.exclude(secrets="")
-
-    def reseal(self, channel_id: int, *, dry_run: bool = False) -> bool:
-        """Seal a channel's secrets with the current key; nothing else of it changes. False where they are already.
-
-        Raises `secrets.SecretUnreadable` and `secrets.NoSecretKeys`.
-        """
-        with transaction.atomic():
-            row = self.select_for_update(no_key=True).only("secrets").get(pk=channel_id)
-            sealed = default_box().rotate(row.secrets) if row.secrets else ""
-            if sealed == row.secrets:
-                return False
-            return dry_run or bool(self.filter(pk=channel_id).update(secrets=sealed))
 
     def note_failing(self, channel_id: int, now: datetime) -> None:
         """Remember since when a channel fails; the first time stands."""

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.test import override_settings
 
 from channels_app.management.commands import rotatesecrets
-from channels_app.models import Channel
+from channels_app.models import Channel, FeedKey
 from channels_app.secrets import default_box
 
 pytestmark = pytest.mark.django_db
@@ -108,3 +108,11 @@ def test_a_channel_that_is_retired_meanwhile_is_left_alone(channels: list[Channe
 def test_many_are_told_as_it_goes_on(channels: list[Channel], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rotatesecrets, "_EVERY", 2)
     assert run().splitlines()[0] == "2 of 3"
+
+
+def test_feed_keys_move_too(channels: list[Channel]) -> None:
+    with override_settings(BELFRY_CHANNEL_KEYS={"k1": KEYS["k1"]}):
+        key, secret = FeedKey.objects.issue("shop")
+    assert "1 of 1 feed keys with secrets were sealed" in run()
+    with override_settings(BELFRY_CHANNEL_KEYS={"k2": KEYS["k2"]}):
+        assert FeedKey.objects.secret_of(key.kid) == secret
