@@ -88,6 +88,17 @@ class Exchanges(Generic[Tag]):
             if ended or woken or monotonic() >= deadline:
                 return ended
 
+    def abandon(self) -> list[Tag]:
+        """Break off all that is in flight: nobody knows what became of it. Gives the tags."""
+        idle = {id(handle) for handle in self._pool}
+        in_flight = [handle for handle in self._all if id(handle) not in idle]
+        tags = [tag for tag, _ in self._refused_here] + [handle.tag for handle in in_flight]
+        for handle in in_flight:
+            self._multi.remove_handle(handle.curl)
+            handle.close()
+        self._all, self._refused_here = list(self._pool), []
+        return tags
+
     def wake(self) -> None:
         """Make a running or the next `poll` return at once. Callable from any thread."""
         self._events.wake()

@@ -36,7 +36,11 @@ def drain(
     lock = _claiming[lane]
     if stop.is_set() or not lock.acquire(blocking=False):
         return None
-    usual = Pace(lease_s=settings.BELFRY_LEASE_S, renew_every_s=settings.BELFRY_LEASE_S / 4)
+    usual = Pace(
+        lease_s=settings.BELFRY_LEASE_S,
+        renew_every_s=settings.BELFRY_LEASE_S / 4,
+        grace_s=settings.BELFRY_SHUTDOWN_GRACE_S,
+    )
     try:
         pump = Pump(lane, carrier_of(lane), declared=declared, clock=clock, stop=stop, pace=pace or usual)
     except BaseException:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 def _of_glibc() -> Callable[[int], int] | None:
     try:
-        return ctypes.CDLL(None).malloc_trim  # type: ignore[no-any-return]
+        return ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):  # another allocator: musl, macOS
         return None
 

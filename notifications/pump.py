@@ -62,6 +62,8 @@ class Pace:
     lease_s: float = 20.0
     #: How long results are kept and offered again while the database is away.
     patience_s: float = 120.0
+    #: How long it waits for what is under way once it is told to stop.
+    grace_s: float = 30.0
 
 
 @dataclass(slots=True)
@@ -114,6 +116,8 @@ class Pump:
         self._turned_over = 0
         #: The time when the machine's uptime was zero: the world's side tells it without asking a database.
         self._origin = clock() - timedelta(seconds=uptime_s())
+        #: Until which uptime we wait for what is under way, once we were told to stop.
+        self._end_by: float | None = None
         #: Until which uptime what was in hand at the last renewal is ours, and what is not.
         self._renewed_until = 0.0
         self._lost: set[tuple[int, int]] = set()
@@ -159,6 +163,8 @@ class Pump:
                 hands.ready.extendleft(self._slots.end(tried))
             self._unwritten.ended.extend(ended)
             self._turned_over += len(ended)
+            if self._stop.is_set() and self._is_out_of_grace():
+                self._abandon()
             if len(self._unwritten.ended) >= pace.flush_at or self._made_room():
                 self._nudge.set()
 
@@ -187,6 +193,18 @@ class Pump:
             del hands.under_way[one.lease]
             self._slots.return_unbegun(one)
             hands.ready.appendleft(one)
+
+    def _is_out_of_grace(self) -> bool:
+        """Whether we were told to stop so long ago that somebody may be about to kill us."""
+        if self._end_by is None:
+            self._end_by = uptime_s() + self._pace.grace_s
+        return uptime_s() > self._end_by
+
+    def _abandon(self) -> None:
+        """What has no answer yet is written down as such, so that nobody has to wait for the end of its lease."""
+        for tried in self._carrier.abandon():
+            del self._hands.under_way[tried.held.lease]
+            self._unwritten.give_up(tried, self._world_time())
 
     def _is_ours(self, one: Held) -> bool:
         """Whether its lease surely holds while it is tried: not after a freeze, nor cut off from the database."""
@@ -342,7 +360,7 @@ class Pump:
             try:
                 return step()
             except AWAY as trouble:
-                if uptime_s() > give_up_at:
+                if uptime_s() > give_up_at or (self._stop.is_set() and self._is_out_of_grace()):
                     raise
                 _log.warning("database_away", lane=self._lane, error=type(trouble).__name__)
                 connection.close()

@@ -197,11 +197,9 @@ class Slots:
     def _make(self, of: ChannelInUse) -> _Channel:
         most = of.row.max_in_flight
         if most:
-            channel: _Channel = _Shared(min(FIRST_WINDOW, most), most)
-            self._shared[of.id] = channel
-        else:
-            channel = _Channel(min(FIRST_WINDOW, self._most), self._most)
-        self._channels[of.id] = channel
+            self._shared[of.id] = self._channels[of.id] = shared = _Shared(min(FIRST_WINDOW, most), most)
+            return shared
+        channel = self._channels[of.id] = _Channel(min(FIRST_WINDOW, self._most), self._most)
         return channel
 
 

@@ -42,13 +42,13 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Unwritten:
-    """Each deque has one thread that fills it and one that empties it."""
+    """Filled by any thread, written by one."""
 
     declared: Schedule
     ended: deque[Tried] = field(default_factory=deque)
     #: Expired while they waited for a slot.
     expired: deque[Held] = field(default_factory=deque)
-    #: Held back before they could be tried.
+    #: Held back before they could be tried, or given up before they ended: nothing is learnt from them.
     unsent: deque[Result] = field(default_factory=deque)
     #: To be given back.
     unbegun: deque[Held] = field(default_factory=deque)
@@ -57,6 +57,10 @@ class Unwritten:
 
     def __len__(self) -> int:
         return len(self.ended) + len(self.expired) + len(self.unsent) + len(self.unbegun) + len(self.lost)
+
+    def give_up(self, tried: Tried, now: datetime) -> None:
+        """It has not ended, and nobody waits for it any longer."""
+        self.unsent.append(self._conclude(tried, now))
 
     def write(self, now: datetime) -> int:
         """Write what there is. Returns how many results were written.

@@ -5,11 +5,23 @@ from __future__ import annotations
 import gc
 import resource
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, setup_logging, task_postrun, task_prerun, worker_init, worker_ready
+from celery.apps.worker import Worker
+from celery.platforms import EX_FAILURE
+from celery.signals import (
+    beat_init,
+    setup_logging,
+    task_postrun,
+    task_prerun,
+    worker_init,
+    worker_ready,
+    worker_shutting_down,
+)
+from celery.worker import state
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -37,6 +49,8 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     worker_send_task_events=False,
     worker_disable_rate_limits=True,
+    # What pumps keep by themselves (`worker_shutting_down`), also for a worker that is ended the cold way.
+    worker_soft_shutdown_timeout=settings.BELFRY_SHUTDOWN_GRACE_S,
     worker_hijack_root_logger=False,
     timezone="UTC",
     enable_utc=True,
@@ -61,6 +75,21 @@ app.conf.update(
 # than the task. It stays; `connections` replaces one that broke.
 app.conf["CELERY_DB_REUSE_MAX"] = 1_000_000_000
 app.autodiscover_tasks()
+
+
+class _Worker(Worker):
+    """Celery's own, but for its cold end (SIGQUIT)."""
+
+    def wait_for_soft_shutdown(self) -> bool:
+        """Tell pumps to stop when the wait begins, not after it; and end it when they have. Whether they have."""
+        worker_shutting_down.send(sender=self, sig="SIGQUIT", how="Cold", exitcode=EX_FAILURE)
+        give_up_at = time.monotonic() + self.app.conf.worker_soft_shutdown_timeout
+        while state.active_requests and time.monotonic() < give_up_at:
+            time.sleep(0.1)
+        return not state.active_requests
+
+
+app.Worker = app.subclass_with_self(_Worker)  # type: ignore[misc]  # Celery's way to another class of workers
 
 
 @setup_logging.connect

@@ -21,6 +21,9 @@ from notifications.rulebook import ChannelInUse
 
 _log = structlog.get_logger(__name__)
 
+#: What is known of a try whose worker had to end before it did.
+STOPPED = Verdict(Outcome.UNKNOWN, 0, "The worker had to stop before an answer came.")
+
 
 class Carrier(ABC):
     """Takes deliveries out, and brings back what came of them."""
@@ -37,6 +40,10 @@ class Carrier(ABC):
     @abstractmethod
     def poll(self, timeout_s: float, clock: Callable[[], datetime]) -> list[Tried]:
         """What has ended; waits at most `timeout_s` for something to end, or for `wake`."""
+
+    @abstractmethod
+    def abandon(self) -> list[Tried]:
+        """Wait no longer for anything that is under way: nobody knows what became of it."""
 
     @abstractmethod
     def wake(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from channels_app.base import BlockingTransport
 from channels_app.outcomes import Outcome, Verdict
-from notifications.carriers.base import Carrier, as_taken_here, log_bug
+from notifications.carriers.base import STOPPED, Carrier, as_taken_here, log_bug
 from notifications.held import Held, Tried
 
 #: Blocking calls at the same time, per pump, and of one channel.
@@ -89,6 +89,9 @@ class BlockingCarrier(Carrier):
         for call in [call for call in self._running if call.is_overdue(elapsed)]:
             tried += self._finish(call, [_ABANDONED] * len(call.held))
         return tried
+
+    def abandon(self) -> list[Tried]:
+        return [one for call in list(self._running) for one in self._finish(call, [STOPPED] * len(call.held))]
 
     def wake(self) -> None:
         with self._ended.lock:

@@ -13,7 +13,7 @@ from channels_app.base import CannotBuild, HttpTransport, Request, Response
 from channels_app.no_answer import verdict_of
 from channels_app.outcomes import Outcome, Verdict
 from channels_app.redaction import without_secrets
-from notifications.carriers.base import Carrier, as_taken_here, log_bug
+from notifications.carriers.base import STOPPED, Carrier, as_taken_here, log_bug
 from notifications.held import Held, Tried
 
 
@@ -53,6 +53,13 @@ class HttpCarrier(Carrier):
         return unbuilt + [
             Tried(sent.held, interpret(sent.held, end, now), sent.started_at, int((elapsed - sent.started) * 1000))
             for sent, end in ended
+        ]
+
+    def abandon(self) -> list[Tried]:
+        elapsed = time.monotonic()
+        return [
+            Tried(sent.held, STOPPED, sent.started_at, int((elapsed - sent.started) * 1000))
+            for sent in self._exchanges.abandon()
         ]
 
     def wake(self) -> None:

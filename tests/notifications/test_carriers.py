@@ -150,6 +150,17 @@ class TestWhatBlocks:
         assert found["delivered"] == len(crier.cried)
         assert found["delivered"] + found["pending"] == 10
 
+    def test_a_call_that_outlasts_the_grace_of_a_worker_is_given_up(self) -> None:
+        delivery = a_delivery(square("outlasting", manner="hang", fields={"timeout_s": 20.0}), lane=LANE)
+        stop = threading.Event()
+        pump = in_background(lambda: drain(LANE, stop=stop, grace_s=0.3))
+        eventually(lambda: Crier.cried)
+        stop.set()
+        pump.join(5)
+        assert not pump.is_alive()
+        assert outcomes(delivery) == [("unknown", 0)]
+        assert states() == {"retrying": 1}
+
 
 @pytest.mark.django_db
 class TestTheContract:

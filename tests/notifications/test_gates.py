@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ from tests.notifications.scene import (
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: As good as never: what is granted is the burst.
-SLOW = {"rate_per_s": 0.001, "rate_burst": 10, "max_in_flight": 1}
+SLOW: dict[str, Any] = {"rate_per_s": 0.001, "rate_burst": 10, "max_in_flight": 1}
 
 
 def fresh(channel: Channel) -> Channel:

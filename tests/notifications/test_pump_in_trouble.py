@@ -12,11 +12,12 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from psycopg import sql
 
 from channels_app import http
-from notifications import clock, draining
+from channels_app.breaker import default_breakers
+from notifications import clock, draining, rulebook
 from notifications.carriers import HttpCarrier
 from notifications.held import Tried
 from notifications.models import Delivery
@@ -97,6 +98,44 @@ class TestStopping:
         drain()
         assert states() == {"delivered": 60}
         assert set(idempotency_ids(world.seen(place)).values()) == {1}
+
+    def test_what_has_no_answer_when_the_grace_is_over_is_written_down_as_such(self, world: World) -> None:
+        """Nobody waits for the end of its lease, and the far end is not blamed: the breaker learns nothing."""
+        hanging = channel_at(world.behaving_url("hang", "graceless"), timeout_s=30.0, breaker_consecutive_failures=1)
+        slow = channel_at(world.behaving_url("delay_ms=400", "graceful"))
+        many_deliveries([hanging, slow], 3)
+        stop = threading.Event()
+        pump = in_background(lambda: drain(stop=stop, grace_s=1.0))
+        eventually(lambda: len(world.seen("do/delay_ms=400/graceful")) == len(world.seen("do/hang/graceless")) == 3)
+        stop.set()
+        began = time.monotonic()
+        pump.join(10)
+        assert 0.9 < time.monotonic() - began < 3
+        assert states(slow) == {"delivered": 3}
+        assert states(hanging) == {"retrying": 3}
+        for delivery in hanging.deliveries.all():
+            assert outcomes(delivery) == [("unknown", 0)]
+        settings = rulebook.current().channels[hanging.pk].breaker_settings
+        assert default_breakers().look_many([(hanging.pk, settings)])[hanging.pk].failures == 0
+
+    def test_a_database_that_is_away_keeps_no_worker_beyond_its_grace(self, world: World) -> None:
+        many_deliveries([channel_at(world.behaving_url("delay_ms=300", "away-at-the-end"))], 3)
+        stop = threading.Event()
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                drain(stop=stop, grace_s=1.0)
+            except OperationalError as error:
+                failed.append(error)
+
+        pump = in_background(work)
+        eventually(lambda: len(world.seen("do/delay_ms=300/away-at-the-end")) == 3)
+        with refusing_connections():
+            stop.set()
+            pump.join(10)
+            assert not pump.is_alive()
+        assert failed
 
     def test_one_that_is_told_before_it_begins_does_nothing(self, world: World) -> None:
         a_delivery(channel_at(world.sink_url("never-begun")))

@@ -10,7 +10,9 @@ from django.db import ProgrammingError, connection
 from structlog.testing import capture_logs
 
 from notifications import dispatch
+from notifications.held import Tried
 from notifications.models import DeadLetter, Delivery
+from notifications.models.transitions import Result
 from project.outside import World
 from tests.notifications.scene import (
     SECOND,
@@ -77,7 +79,7 @@ def test_a_bug_in_judging_one_result_costs_the_others_nothing(world: World, monk
     many_deliveries([channel], 20)
     conclude = dispatch.conclude
 
-    def stumble(tried: dispatch.Tried, *rest: object) -> dispatch.Result:
+    def stumble(tried: Tried, *rest: object) -> Result:
         if tried.held.row.id == cursed.pk:
             raise ZeroDivisionError("a bug")
         return conclude(tried, *rest)  # type: ignore[arg-type]
