@@ -9,17 +9,20 @@ from typing import Any
 from notifications.models import statement
 from notifications.models.transitions.guard import guard
 
+# By id, one after the other: see `settling`.
 _HELD = """
 WITH held AS (
-    SELECT d.id FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token)
-    JOIN notifications_delivery d ON d.id = v.id AND d.token = v.token
-    WHERE d.state = 'sending' ORDER BY d.id FOR UPDATE OF d
+    SELECT v.id FROM (
+        SELECT * FROM unnest(%(ids)b::int8[], %(tokens)b::int8[]) AS v(id, token) ORDER BY id
+    ) AS v, LATERAL (
+        SELECT FROM notifications_delivery d WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending' FOR UPDATE
+    ) AS locked
 )"""
 
 _RENEW = f"""
 {_HELD}
 UPDATE notifications_delivery d SET lease_until = %(lease_until)b
-FROM held WHERE d.id = held.id AND d.state = 'sending'
+WHERE d.id = ANY(ARRAY(SELECT id FROM held))
 RETURNING d.id, d.token
 """
 
@@ -89,7 +92,7 @@ _GIVE_BACK = f"""
 UPDATE notifications_delivery d
 SET state = 'pending', lease_until = NULL, due_at = %(now)b,
     first_attempt_at = CASE WHEN d.attempts > 0 THEN d.first_attempt_at END
-FROM held WHERE d.id = held.id AND d.state IN {guard("j")}
+WHERE d.id = ANY(ARRAY(SELECT id FROM held)) AND d.state IN {guard("j")}
 RETURNING d.id
 """
 

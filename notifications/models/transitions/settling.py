@@ -36,6 +36,10 @@ class Result(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return msgspec.structs.replace(self, due_at=at)
 
 
+# Each row is locked by its id, and what `held` holds cannot change any more. The state is asked for there alone:
+# Postgres believes that hardly any row is `sending`, and where it joins by that, it compares all that are with all
+# that are named.
+#
 # One statement moves the row, appends the attempt and buries what is dead, so that the three
 # cannot disagree. Data-modifying CTEs all see the same snapshot and commit together.
 #
@@ -51,8 +55,9 @@ WITH v AS (
     ) AS v(id, token, state, outcome, counts, code, detail, reason_code, reason, fingerprint, due_at, started_at,
            duration_ms)
 ), held AS (
-    SELECT v.* FROM v JOIN notifications_delivery d ON d.id = v.id AND d.token = v.token
-    WHERE d.state = 'sending' ORDER BY d.id FOR UPDATE OF d
+    SELECT v.* FROM (SELECT * FROM v ORDER BY id) AS v, LATERAL (
+        SELECT FROM notifications_delivery d WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending' FOR UPDATE
+    ) AS locked
 ), moved AS (
     UPDATE notifications_delivery d
     SET state = v.state, attempts = d.attempts + v.counts, reason_code = v.reason_code, reason = v.reason,
@@ -61,7 +66,7 @@ WITH v AS (
             WHEN d.attempts + v.counts > 0 OR v.outcome <> '' OR d.first_attempt_at < v.started_at
             THEN d.first_attempt_at END,
         settled_at = CASE WHEN v.state IN ('delivered', 'dead') THEN %(now)b::timestamptz END
-    FROM held v WHERE d.id = v.id AND d.token = v.token AND d.state = 'sending'
+    FROM held v WHERE d.id = ANY(ARRAY(SELECT id FROM held)) AND d.id = v.id
     RETURNING d.id, d.channel_id, d.attempts, d.state, v.outcome, v.code, v.detail, v.fingerprint, v.started_at,
         v.duration_ms
 ), logged AS (
