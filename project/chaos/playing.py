@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from random import Random
 
@@ -15,9 +17,10 @@ from project.chaos.case import Case, NeverCame, Scene
 from project.chaos.load import Load, Told
 from project.chaos.screen import Screen
 from project.chaos.stage import BROKEN, Stage
-from project.demo.ledger import draw_up
+from project.demo.ledger import NotificationFact, draw_up
 from project.demo.witnesses import word_of_belfry
 from project.embedded.process import StartFailed
+from project.outside.journal import Received
 
 #: The load runs so long before the fault, and after it.
 LEAD_S, TAIL_S = (1.0, 2.0), 1.5
@@ -100,7 +103,8 @@ class Playing:
     def _draw_up(
         self, scene: Scene, told: Told, began: datetime, in_flight: int, recovered_s: float, trouble: str
     ) -> Account:
-        seen = seen_of(told.accepted, self.stage.world.seen(after=scene.first_line))
+        lines = self.stage.world.seen(after=scene.first_line)
+        seen = seen_of(told.accepted, lines)
         known = word_of_belfry(self.stage.operator, since=began)
         ledger = draw_up(told.accepted, known, seen, seconds=(datetime.now(UTC) - began).total_seconds())
         overlapping = self.stage.observer.overlapping(began)
@@ -109,13 +113,28 @@ class Playing:
             f"{told.unanswered} found no answer" if told.unanswered else "",
             f"{overlapping} tries overlapped another of the same delivery" if overlapping else "",
         ]
-        return account_of(
+        account = account_of(
             self.case.name,
             ledger,
             in_flight=in_flight,
             recovered_s=recovered_s,
             trouble=", ".join(filter(None, troubles)),
         )
+        if account.broken_promises:
+            twice = [name for name, times in seen.items() if times > 1]
+            self._keep_evidence({"lost": ledger.lost_ids, "twice": twice, "told": [*told.accepted]}, known, lines)
+        return account
+
+    def _keep_evidence(
+        self, findings: Mapping[str, object], known: Sequence[NotificationFact], lines: Sequence[Received]
+    ) -> None:
+        """What both witnesses said, beside what the stage leaves: the world forgets it when the stage is struck."""
+        words = {
+            **findings,
+            "known": [asdict(fact) for fact in known],
+            "seen": [line.as_json(with_body=False) for line in lines],
+        }
+        (self.stage.folder / f"{self.case.name}.json").write_text(json.dumps(words, indent=1))
 
     def _show(self, phase: str, told: Told) -> None:
         self.screen.moving(self.case.name, phase, len(told.accepted))
