@@ -114,8 +114,8 @@ class Slots:
     def rooms(self) -> dict[int, int]:
         """What may be claimed of each channel that had something in hand lately."""
         if len(self._lately) > LATELY:
-            self._lately = {pk: channel for pk, channel in list(self._lately.items()) if not channel.is_idle}
-        rooms = {pk: channel.room for pk, channel in list(self._lately.items())}
+            self._lately = {pk: channel for pk, channel in self._lately.copy().items() if not channel.is_idle}
+        rooms = {pk: channel.room for pk, channel in self._lately.copy().items()}
         return rooms | dict.fromkeys(self._gated, GATED_ROOM)
 
     def gated(self, channel_id: int, *, passes: bool) -> None:

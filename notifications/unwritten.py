@@ -7,7 +7,6 @@ is then written alone, and the bad one in plain words or not at all.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -68,8 +67,8 @@ class Unwritten:
         Raises Django's `DatabaseError` family where no row is to blame: nothing is forgotten then, and writing again
         changes nothing of what was written before.
         """
-        tried, expired = _front(self.ended), _front(self.expired)
-        unsent, unbegun, lost = _front(self.unsent), _front(self.unbegun), _front(self.lost)
+        tried, expired = front(self.ended), front(self.expired)
+        unsent, unbegun, lost = front(self.unsent), front(self.unbegun), front(self.lost)
         written = self._settle(tried, [*[dispatch.expired(one.row, now) for one in expired], *unsent], now)
         if unbegun:
             transitions.give_back([one.lease for one in unbegun], now=now)
@@ -126,8 +125,10 @@ def _in_plain_words(result: Result) -> Result:
     return msgspec.structs.replace(result, code=0, detail=_UNWRITABLE, reason=reason)
 
 
-def _front(queue: deque[T]) -> list[T]:
-    return list(itertools.islice(queue, _AT_MOST))
+def front(queue: deque[T]) -> list[T]:
+    """What is to be written next; it stays in the queue, to whose end other threads may be adding."""
+    # Copied whole, which is one step of the interpreter: an iterator would meet what another thread adds meanwhile.
+    return list(queue)[:_AT_MOST]
 
 
 def _forget(queue: deque[T], written: Sequence[T]) -> None:

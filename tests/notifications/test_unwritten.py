@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +16,7 @@ from notifications import dispatch
 from notifications.held import Tried
 from notifications.models import DeadLetter, Delivery
 from notifications.models.transitions import Result
+from notifications.unwritten import front
 from project.outside import World
 from tests.notifications.scene import (
     SECOND,
@@ -122,3 +126,25 @@ def test_a_bug_on_the_way_to_the_far_end_lets_what_is_under_way_end_first(
     with pytest.raises(ZeroDivisionError):
         drain()
     assert outcomes(first) == [("ok", 204)]
+
+
+def test_what_ends_while_results_are_written_stops_nobody() -> None:
+    """The one thread reads the queue, the other goes on adding to it."""
+    queue, over, turn = deque([0]), threading.Event(), sys.getswitchinterval()
+
+    def add() -> None:
+        while not over.is_set():
+            queue.append(1)
+            if len(queue) > 500:
+                queue.clear()
+
+    adding = threading.Thread(target=add)
+    sys.setswitchinterval(1e-6)
+    adding.start()
+    try:
+        for _ in range(60_000):
+            front(queue)
+    finally:
+        sys.setswitchinterval(turn)
+        over.set()
+        adding.join()
