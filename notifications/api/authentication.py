@@ -70,6 +70,12 @@ def _read(digest: str) -> Caller | None:
 REMEMBERED = RememberedKeys(_read)
 
 
+def is_operator(text: str) -> bool:
+    """Whether this is the key of an operator for all streamers."""
+    caller = REMEMBERED.caller(ApiKey.digest_of(text))
+    return caller is not None and caller.is_operator and not caller.is_bound
+
+
 class BearerKey(BaseAuthentication):
     """`Authorization: Bearer bf_...`"""
 

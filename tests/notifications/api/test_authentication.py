@@ -12,7 +12,7 @@ from notifications import clock
 from notifications.api import authentication
 from notifications.api.authentication import BELIEVED_FOR_S, RememberedKeys
 from notifications.api.caller import Caller
-from notifications.models import ApiKey
+from notifications.models import ApiKey, Streamer
 from tests.notifications.api.problem import fields_of
 
 URL = "/api/v1/notifications"
@@ -110,3 +110,15 @@ def test_producers_read_no_configuration(producer: APIClient, path: str) -> None
 @pytest.mark.parametrize("path", ["event-types", "transports", "notifications", "deliveries", "health"])
 def test_producers_read_what_they_need(producer: APIClient, path: str) -> None:
     assert producer.get(f"/api/v1/{path}").status_code == 200
+
+
+@pytest.mark.django_db
+def test_operators_of_everything_are_told_from_all_others() -> None:
+    streamer = Streamer.objects.create(key="ada", name="Ada")
+    keys = [
+        ApiKey.objects.issue("all", role=ApiKey.Role.OPERATOR)[1],
+        ApiKey.objects.issue("bound", role=ApiKey.Role.OPERATOR, streamer=streamer)[1],
+        ApiKey.objects.issue("program", role=ApiKey.Role.PRODUCER)[1],
+        "bf_guessed",
+    ]
+    assert [authentication.is_operator(key) for key in keys] == [True, False, False, False]
