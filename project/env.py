@@ -200,6 +200,36 @@ FEED_TOMBSTONE_DAYS = integer(
     "BELFRY_FEED_TOMBSTONE_DAYS", "30", "Days that a feed remembers a deletion, for clients that were away."
 )
 
+# --- Live streams --------------------------------------------------------------------------------
+LIVE_URL = text(
+    "BELFRY_LIVE_URL", "", "Where browsers reach the live process, without /rt. Empty: at the public URL, by a proxy."
+)
+LIVE_ORIGINS = words("BELFRY_LIVE_ORIGINS", "", "Further origins whose pages may open streams with their cookies.")
+LIVE_TICKET_S = seconds("BELFRY_LIVE_TICKET_S", "60", "Seconds in which a ticket must be used.")
+LIVE_CONNECTIONS = integer("BELFRY_LIVE_CONNECTIONS", "20000", "Live connections of one process at most.")
+LIVE_CONNECTIONS_PER_RECIPIENT = integer(
+    "BELFRY_LIVE_CONNECTIONS_PER_RECIPIENT", "10", "Live connections of one recipient to one process at most."
+)
+LIVE_ACCEPTS_PER_S = integer("BELFRY_LIVE_ACCEPTS_PER_S", "2000", "New live connections of one process a second.")
+LIVE_QUEUE_EVENTS = integer("BELFRY_LIVE_QUEUE_EVENTS", "256", "Changes that wait for one slow connection at most.")
+LIVE_QUEUE_BYTES = integer("BELFRY_LIVE_QUEUE_BYTES", "262144", "Bytes of changes that wait for one slow connection.")
+LIVE_WINDOW = integer("BELFRY_LIVE_WINDOW", "64", "Messages to one connection without an acknowledgement at most.")
+LIVE_RESEND_S = seconds("BELFRY_LIVE_RESEND_S", "10", "Seconds after which what was not acknowledged is sent again.")
+LIVE_RESENDS = integer("BELFRY_LIVE_RESENDS", "5", "How often it is sent again before the connection is closed.")
+LIVE_PING_S = seconds("BELFRY_LIVE_PING_S", "25", "Seconds between signs of life on a live connection.")
+LIVE_PONG_S = seconds("BELFRY_LIVE_PONG_S", "10", "Seconds within which a WebSocket must answer one.")
+LIVE_AUTH_S = seconds("BELFRY_LIVE_AUTH_S", "10", "Seconds within which a WebSocket must show its ticket.")
+LIVE_SEND_S = seconds("BELFRY_LIVE_SEND_S", "30", "Seconds without reading after which a connection is closed.")
+LIVE_LIFE_S = seconds("BELFRY_LIVE_LIFE_S", "14400", "Seconds that a live connection lasts, give or take a tenth.")
+LIVE_REAUTH_S = seconds("BELFRY_LIVE_REAUTH_S", "300", "Seconds after which sessions and tokens are checked again.")
+LIVE_CHECK_S = seconds("BELFRY_LIVE_CHECK_S", "25", "Seconds between comparisons of all positions with the feeds.")
+LIVE_DEGRADED_CHECK_S = seconds("BELFRY_LIVE_DEGRADED_CHECK_S", "3", "The same while hints are not to be had.")
+LIVE_FRAME_BYTES = integer("BELFRY_LIVE_FRAME_BYTES", "4096", "Bytes of one frame of a client at most.")
+LIVE_FRAMES_PER_S = integer(
+    "BELFRY_LIVE_FRAMES_PER_S", "20", "Frames of a client a second, besides acknowledgements that say something."
+)
+LIVE_SPREAD_S = seconds("BELFRY_LIVE_SPREAD_S", "10", "Seconds over which clients come back after a shutdown.")
+
 # --- The embedded default ------------------------------------------------------------------------
 HOME = text("BELFRY_HOME", "", "Data folder of the embedded default. ./belfry sets it to .data in the checkout.")
 PG_BIN = text("PG_BIN", "", "Folder of PostgreSQL's programs, 15 or newer. Empty: the wheel's, else those on the PATH.")

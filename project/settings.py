@@ -212,3 +212,30 @@ BELFRY_FEED_READ_DAYS = env.FEED_READ_DAYS.read()
 BELFRY_FEED_UNREAD_DAYS = env.FEED_UNREAD_DAYS.read()
 # Days that a deletion is remembered.
 BELFRY_FEED_TOMBSTONE_DAYS = env.FEED_TOMBSTONE_DAYS.read()
+
+# --- Live streams: where they are found, who may open them, and what they may take.
+BELFRY_LIVE_URL = env.LIVE_URL.read().rstrip("/")
+BELFRY_LIVE_ORIGINS = list(env.LIVE_ORIGINS.read())
+BELFRY_LIVE_TICKET_S = env.LIVE_TICKET_S.read()
+# Who says whether a token is an operator's.
+BELFRY_LIVE_OPERATORS = "notifications.api.authentication.is_operator"
+# The bounds that `channels_app/live/limits.py` explains.
+BELFRY_LIVE_CONNECTIONS = env.LIVE_CONNECTIONS.read()
+BELFRY_LIVE_CONNECTIONS_PER_RECIPIENT = env.LIVE_CONNECTIONS_PER_RECIPIENT.read()
+BELFRY_LIVE_ACCEPTS_PER_S = env.LIVE_ACCEPTS_PER_S.read()
+BELFRY_LIVE_QUEUE_EVENTS = env.LIVE_QUEUE_EVENTS.read()
+BELFRY_LIVE_QUEUE_BYTES = env.LIVE_QUEUE_BYTES.read()
+BELFRY_LIVE_WINDOW = env.LIVE_WINDOW.read()
+BELFRY_LIVE_RESEND_S = env.LIVE_RESEND_S.read()
+BELFRY_LIVE_RESENDS = env.LIVE_RESENDS.read()
+BELFRY_LIVE_PING_S = env.LIVE_PING_S.read()
+BELFRY_LIVE_PONG_S = env.LIVE_PONG_S.read()
+BELFRY_LIVE_AUTH_S = env.LIVE_AUTH_S.read()
+BELFRY_LIVE_SEND_S = env.LIVE_SEND_S.read()
+BELFRY_LIVE_LIFE_S = env.LIVE_LIFE_S.read()
+BELFRY_LIVE_REAUTH_S = env.LIVE_REAUTH_S.read()
+BELFRY_LIVE_CHECK_S = env.LIVE_CHECK_S.read()
+BELFRY_LIVE_DEGRADED_CHECK_S = env.LIVE_DEGRADED_CHECK_S.read()
+BELFRY_LIVE_FRAME_BYTES = env.LIVE_FRAME_BYTES.read()
+BELFRY_LIVE_FRAMES_PER_S = env.LIVE_FRAMES_PER_S.read()
+BELFRY_LIVE_SPREAD_S = env.LIVE_SPREAD_S.read()

@@ -41,6 +41,11 @@ _ENTRIES, _BYTES = 500, 512 * 1024
 Entry = tuple[str, list[str]]
 
 
+def streams(shards: int) -> list[str]:
+    """All streams of the bus."""
+    return [f"feed:bus:{number}" for number in range(shards)]
+
+
 def stream(recipient: str, shards: int) -> str:
     """Which of the bus's streams tells of this recipient."""
     return f"feed:bus:{crc32(recipient.encode()) % shards}"

@@ -1,0 +1,222 @@
+"""All live connections of a process, by recipient: who hears what, who has fallen behind, whose time has come."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import structlog
+
+from channels_app.live import metrics
+from channels_app.live.codes import Code, Refused
+from channels_app.live.connection import END_S, Connection
+from channels_app.live.event import Event
+from channels_app.live.limits import Limits, Rate
+from channels_app.live.network import DATABASE, OK, Network
+from channels_app.live.wheel import Wheel
+from channels_app.live.writing import Store, Writer
+
+logger = structlog.get_logger(__name__)
+
+#: Feeds whose positions are compared by one statement.
+_POSITIONS_AT_ONCE = 2_000
+#: For how long somebody who was sent away stays so, where a browser would come back by itself.
+_KICKED_FOR_S = 30.0
+
+
+class Hub:
+    """Runs on one event loop. Times are seconds of the loop's clock."""
+
+    def __init__(self, store: Store, limits: Limits, clock: Callable[[], float]) -> None:
+        self._store, self.limits, self._clock = store, limits, clock
+        self._by_recipient: dict[str, list[Connection]] = {}
+        self._accepts = Rate(limits.accepts_per_s, 2.0 * limits.accepts_per_s, clock())
+        self._expected: dict[str, list[asyncio.Future[None]]] = {}
+        self._kicked: dict[tuple[str, str], float] = {}
+        self.wheel: Wheel[Connection] = Wheel(clock())
+        self.network = Network()
+        self.writer = Writer(store, self.wheel, self.network, clock, on_away=lambda: self.note(DATABASE, well=False))
+        self.count = 0
+        self.draining = False
+        #: Told of every connection that comes or goes.
+        self.on_change: Callable[[Connection, bool], None] = lambda _connection, _is_there: None
+        #: Set when positions are to be compared at once.
+        self.suspicious = asyncio.Event()
+
+    # --- Coming and going ------------------------------------------------------------------------
+
+    def admit(self) -> None:
+        """Whether one more may try. Raises `Refused`, before anything was asked of anybody."""
+        if self.draining:
+            raise Refused(Code.SHUTDOWN, retry_ms=self.spread_ms())
+        if self.count >= self.limits.connections or not self._accepts.take(self._clock()):
+            raise Refused(Code.OVERLOADED, retry_ms=self.spread_ms())
+
+    def attach(self, connection: Connection) -> None:
+        """Let it hear from now on. Nothing is written before `open`. Raises `Refused`."""
+        now = self._clock()
+        if self._kicked.get((connection.recipient, connection.device), 0.0) > now:
+            raise Refused(Code.KICKED)
+        others = self.of(connection.recipient)
+        if len(others) >= self.limits.connections_per_recipient:
+            self._make_room(others)
+        self._by_recipient.setdefault(connection.recipient, []).append(connection)
+        self.count += 1
+        metrics.CONNECTIONS.labels(connection.dialect.name).inc()
+        self.on_change(connection, True)
+        self._set_times(connection, now)
+        self.wheel.put(connection, connection.next_due())
+        if self.network.status != OK:
+            connection.tell(self.network.word())
+
+    def open(self, connection: Connection) -> None:
+        """It can be written to: greet it as soon as its feed was read."""
+        connection.opened = True
+        self.writer.wake(connection)
+
+    def _set_times(self, connection: Connection, now: float) -> None:
+        """When it is due. Those who came together are spread."""
+        until, limits = connection.identity.until, self.limits
+        connection.ping_at = now + limits.ping_s * random.uniform(0.5, 1.0)
+        connection.ends_at = now + limits.life_s * random.uniform(0.9, 1.1)
+        if until:
+            connection.ends_at = min(connection.ends_at, now + until - datetime.now(UTC).timestamp())
+        if connection.identity.secret:
+            connection.reauth_at = now + limits.reauth_s * random.uniform(0.8, 1.0)
+
+    def _make_room(self, others: Sequence[Connection]) -> None:
+        idle = next((each for each in others if not each.focused), None)
+        if idle is None:
+            raise Refused(Code.CONNECTION_LIMIT)
+        self.close(idle, Code.CONNECTION_LIMIT)
+
+    def detach(self, connection: Connection) -> None:
+        """It has ended, whoever ended it."""
+        self._forget(connection)
+        self.wheel.remove(connection)
+        if connection.writer is not None:
+            connection.writer.cancel()
+        metrics.CLOSES.labels(connection.closing.reason if connection.closing else "left").inc()
+
+    def _forget(self, connection: Connection) -> None:
+        others = self._by_recipient.get(connection.recipient, [])
+        if connection not in others:
+            return
+        others.remove(connection)
+        if not others:
+            del self._by_recipient[connection.recipient]
+        self.count -= 1
+        metrics.CONNECTIONS.labels(connection.dialect.name).dec()
+        self.on_change(connection, False)
+
+    def close(self, connection: Connection, code: Code, *, retry_ms: int = 0) -> None:
+        """Say why, and end it. It hears nothing more."""
+        if connection.closing is not None:
+            return
+        connection.closing, connection.retry_ms = code, retry_ms
+        self._forget(connection)
+        self.wheel.put(connection, self._clock() + END_S)
+        self.writer.wake(connection)
+
+    def kick(self, recipient: str, device: str | None) -> None:
+        """Send a recipient's connections away, or those of one device."""
+        for connection in self.of(recipient):
+            if device is None or connection.device == device:
+                self._kicked[recipient, connection.device] = self._clock() + _KICKED_FOR_S
+                self.close(connection, Code.KICKED)
+
+    def drain(self) -> None:
+        """Send everybody away, each with another time to come back."""
+        self.draining = True
+        everybody = list(self)
+        random.shuffle(everybody)
+        for place, connection in enumerate(everybody):
+            self.close(connection, Code.SHUTDOWN, retry_ms=self.spread_ms((place + 0.5) / len(everybody)))
+
+    def spread_ms(self, share: float | None = None) -> int:
+        """When to come back: a share of the time over which all do, or one at random."""
+        share = random.random() if share is None else share
+        return 200 + int(share * self.limits.spread_s * 1000)
+
+    def forget(self) -> None:
+        """Let those come back whose time away is over, and forget those who expect nothing any more."""
+        for who in [who for who, until in self._kicked.items() if until <= self._clock()]:
+            del self._kicked[who]
+        for recipient in [who for who, some in self._expected.items() if all(one.done() for one in some)]:
+            del self._expected[recipient]
+
+    def __iter__(self) -> Iterator[Connection]:
+        for connections in self._by_recipient.values():
+            yield from connections
+
+    def recipients(self) -> list[str]:
+        """Those who are connected here."""
+        return list(self._by_recipient)
+
+    def of(self, recipient: str) -> list[Connection]:
+        return list(self._by_recipient.get(recipient, ()))
+
+    # --- What is heard ---------------------------------------------------------------------------
+
+    def knows(self, recipient: str) -> bool:
+        """Whether anybody here wants to hear of this feed."""
+        return recipient in self._by_recipient or recipient in self._expected
+
+    def expect(self, recipient: str) -> asyncio.Future[None]:
+        """Done when the next hint for this feed comes. For those who hold no connection."""
+        expected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._expected.setdefault(recipient, []).append(expected)
+        return expected
+
+    def hear(self, event: Event) -> None:
+        """Pass a hint on to those whom it is for."""
+        self._tell_expecting(event.recipient)
+        for connection in self._by_recipient.get(event.recipient, ()):
+            if connection.greeted and event.place > connection.heard + 1:
+                metrics.HEALS.inc()
+            overflows = connection.overflows
+            if connection.hear(event):
+                self.writer.wake(connection)
+            metrics.OVERFLOWS.inc(connection.overflows - overflows)
+
+    def hear_of(self, recipient: str, place: int) -> None:
+        """Something is at `place` of a feed, and what it is must be read there."""
+        self._tell_expecting(recipient)
+        for connection in self._by_recipient.get(recipient, ()):
+            if connection.told(place, stood_at=0):
+                self.writer.wake(connection)
+
+    def _tell_expecting(self, recipient: str) -> None:
+        for expected in self._expected.pop(recipient, ()):
+            if not expected.done():
+                expected.set_result(None)
+
+    def note(self, part: str, *, well: bool) -> None:
+        """A part of the network is well or away; everybody is told when that changes anything for them."""
+        if not self.network.note(part, well=well):
+            return
+        logger.warning("live_network_changed", status=self.network.status, part=part)
+        word = self.network.word()
+        for connection in self:
+            connection.tell(word)
+            self.writer.wake(connection)
+        self.suspicious.set()
+
+    async def compare_positions(self) -> None:
+        """Find who has missed something, the last change too, and let them read it. Raises `StoreAway`."""
+        recipients = self.recipients()
+        for start in range(0, len(recipients), _POSITIONS_AT_ONCE):
+            some = recipients[start : start + _POSITIONS_AT_ONCE]
+            stood = [(each, each.position) for recipient in some for each in self.of(recipient)]
+            heads = await self._store.heads(some)
+            for connection, position in stood:
+                self._compare(connection, heads.get(connection.recipient), position)
+
+    def _compare(self, connection: Connection, head: int | None, stood_at: int) -> None:
+        if not connection.greeted or connection.closing is not None:
+            self.writer.wake(connection)
+        elif head is not None and connection.told(head, stood_at=stood_at):
+            metrics.FIXES.inc()
+            self.writer.wake(connection)

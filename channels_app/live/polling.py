@@ -1,0 +1,84 @@
+"""The long poll: what changed after a cursor, as soon as there is something, for clients that can hold no stream."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from channels_app.live.answers import Headers, answer, refuse
+from channels_app.live.codes import Code, Refused
+from channels_app.live.credentials import Credentials
+from channels_app.live.event import NOWHERE, Caught, cursor_of, place_at
+from channels_app.live.hub import Hub
+from channels_app.live.origin import allowed_to_read
+from channels_app.live.outbox import CATCH_UP_ITEMS
+from channels_app.live.request import Request, Send
+from channels_app.live.writing import Store, StoreAway
+
+#: The longest wait for something new, in seconds.
+LONGEST_WAIT_S = 25.0
+
+
+async def serve(hub: Hub, store: Store, credentials: Credentials, request: Request, send: Send) -> None:
+    """Answer `GET /rt/changes?after=&wait=&limit=`, in the form of the API's own `changes`."""
+    headers = allowed_to_read(request.origin, trusted=credentials.trusted)
+    try:
+        hub.admit()
+        identity = await credentials.identify(request, websocket=False)
+        wait_s, limit = _number(request, "wait", LONGEST_WAIT_S), int(_number(request, "limit", CATCH_UP_ITEMS))
+        place = _place(request.query.get("after", ""))
+        caught = await _changes(hub, store, identity.recipient, place, limit=limit or CATCH_UP_ITEMS, wait_s=wait_s)
+    except Refused as refused:
+        await refuse(send, refused, headers)
+    except StoreAway:
+        await refuse(send, Refused(Code.SERVER_ERROR), headers)
+    else:
+        await _answer(send, caught, headers)
+
+
+async def _changes(hub: Hub, store: Store, recipient: str, place: int, *, limit: int, wait_s: float) -> Caught:
+    # First listen, then look: what comes in between is not missed.
+    expected = hub.expect(recipient)
+    caught = await store.changes(recipient, place, limit)
+    if place == NOWHERE or not wait_s or caught.events or caught.reset or caught.place > place:
+        expected.cancel()
+        return caught
+    try:
+        async with asyncio.timeout(wait_s):
+            await expected
+    except TimeoutError:
+        # The hint may have been lost.
+        pass
+    return await store.changes(recipient, place, limit)
+
+
+async def _answer(send: Send, caught: Caught, headers: Headers) -> None:
+    body: dict[str, Any] = {
+        "items": [msgspec.Raw(event.body) for event in caught.events],
+        "cursor": cursor_of(caught.place),
+        "state": caught.state,
+        "reset": caught.reset,
+        "more": caught.place < caught.head,
+    }
+    await answer(send, 200, body, headers)
+
+
+def _number(request: Request, name: str, most: float) -> float:
+    """Raises `Refused`."""
+    try:
+        number = float(request.query.get(name) or 0)
+    except ValueError:
+        raise Refused(Code.BAD_REQUEST) from None
+    if not 0 <= number <= most:
+        raise Refused(Code.BAD_REQUEST)
+    return number
+
+
+def _place(cursor: str) -> int:
+    """Raises `Refused`."""
+    try:
+        return place_at(cursor) if cursor else NOWHERE
+    except ValueError:
+        raise Refused(Code.BAD_REQUEST) from None

@@ -1,0 +1,155 @@
+"""A live process in a thread, and clients to talk to it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Self
+from urllib.parse import urlencode
+
+import httpx
+from httpx_sse import EventSource, ServerSentEvent
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from channels_app.feed.item import Change, NewItem
+from channels_app.feed.writing import publish
+from channels_app.live import server, tickets
+from channels_app.live.limits import Limits
+from channels_app.live.process import LiveProcess
+
+WITHIN_S = 10.0
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def eventually(holds: Callable[[], bool], *, within_s: float = WITHIN_S) -> None:
+    give_up_at = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < give_up_at, "it never came true"
+        time.sleep(0.01)
+
+
+def tell(recipient: str, *titles: str, **more: Any) -> list[Change]:
+    """Write items into a feed."""
+    return publish(
+        [NewItem(recipient=recipient, event_type="test.said", title=title, **more) for title in titles], now=now()
+    )
+
+
+class Running:
+    """A server on a port of loopback, from entering to leaving."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._socket = server.listening_socket("127.0.0.1", 0)
+        self.port: int = self._socket.getsockname()[1]
+        self._ready = threading.Event()
+        self.server = server.server(limits, self._ready.set)
+        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._socket]})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(WITHIN_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.should_exit = True
+        self._thread.join(WITHIN_S)
+        assert not self._thread.is_alive()
+
+    @property
+    def process(self) -> LiveProcess:
+        return self.server._app.process
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/rt"
+
+    def wait_for_bus(self) -> None:
+        """Until hints are read."""
+        eventually(lambda: bool(self.process._bus._last))
+
+    @contextmanager
+    def stream(self, recipient: str, last: str = "", **query: str) -> Iterator[Stream]:
+        """A stream of Server-Sent Events of `recipient`, after the cursor `last`."""
+        query = {"ticket": tickets.issue(recipient, now=now()), **query}
+        headers = {"last-event-id": last} if last else {}
+        with (
+            httpx.Client(timeout=WITHIN_S) as client,
+            client.stream(
+                "GET", f"{self.url}/sse?{urlencode(query)}", headers={"accept": "text/event-stream", **headers}
+            ) as response,
+        ):
+            yield Stream(response)
+
+    def socket(self, recipient: str, *, protocol: str = "belfry.v1", **query: str) -> Socket:
+        """A WebSocket of `recipient`."""
+        query = {"ticket": tickets.issue(recipient, now=now()), **query}
+        return Socket(self.connect(urlencode(query), protocol=protocol))
+
+    def connect(self, query: str = "", *, protocol: str = "belfry.v1", **more: Any) -> ClientConnection:
+        return connect(
+            f"ws://127.0.0.1:{self.port}/rt/ws?{query}", subprotocols=[Subprotocol(protocol)], open_timeout=WITHIN_S, **more
+        )
+
+
+class Stream:
+    """Events of a response, one after the other."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._events = EventSource(response).iter_sse()
+
+    def next(self) -> ServerSentEvent:
+        return next(self._events)
+
+    def until(self, name: str) -> ServerSentEvent:
+        """The next event of this name; others are passed over."""
+        while (event := self.next()).event != name:
+            pass
+        return event
+
+    def take(self, count: int) -> list[ServerSentEvent]:
+        """The next changes."""
+        found: list[ServerSentEvent] = []
+        while len(found) < count:
+            event = self.next()
+            if event.event in ("new", "updated", "deleted"):
+                found.append(event)
+        return found
+
+
+class Socket:
+    """Frames of a WebSocket, one after the other."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def say(self, **frame: Any) -> None:
+        self.connection.send(json.dumps(frame))
+
+    def next(self, within_s: float = WITHIN_S) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self.connection.recv(timeout=within_s))
+        return frame
+
+    def until(self, *names: str, within_s: float = WITHIN_S) -> dict[str, Any]:
+        while (frame := self.next(within_s))["t"] not in names:
+            pass
+        return frame
+
+
+def free_socket() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
