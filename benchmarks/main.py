@@ -21,7 +21,7 @@ from benchmarks.options import Figures, Options
 from benchmarks.stage import Stage
 from project import env
 from project.embedded.process import StartFailed
-from project.roles import ROLES
+from project.roles import DELIVERING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,14 @@ BENCHMARKS = {
         about="accepting over HTTP, beside DRF serializer and ORM", counts="seconds", size=15, processes=["web"]
     ),
     "latency": Benchmark(
-        about="accept to first attempt at 200 notifications a second", counts="seconds", size=20, processes=ROLES
+        about="accept to first attempt at 200 notifications a second", counts="seconds", size=20, processes=DELIVERING
     ),
     "isolation": Benchmark(
-        about="what one hanging channel of 100 does to the others", counts="seconds", size=30, runs=3, processes=ROLES
+        about="what one hanging channel of 100 does to the others",
+        counts="seconds",
+        size=30,
+        runs=3,
+        processes=DELIVERING,
     ),
     "memory": Benchmark(about="a worker's memory over many deliveries", counts="deliveries", size=1_000_000),
     "sweep": Benchmark(about="an idle sweep over many finished deliveries", counts="rows", size=5_000_000),

@@ -19,18 +19,23 @@ APP = "project.celery"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process listens, the folder for what it writes, and the module of its Celery app."""
+    """Where a process listens (web at `port`), the folder for what it writes, and the module of its Celery app."""
 
     host: str
     port: int
     folder: Path
     app: str = APP
+    live_port: int = 0
 
 
 def _web(place: Place) -> list[str]:
     where = ["--host", place.host, "--port", str(place.port)]
     size = ["--workers", "1", "--blocking-threads", str(_WEB_THREADS), "--respawn-failed-workers"]
     return ["granian", "--interface", "wsgi", *where, *size, "--log-level", "warning", "project.wsgi:application"]
+
+
+def _live(place: Place) -> list[str]:
+    return ["manage", "live", "--host", place.host, "--port", str(place.live_port)]
 
 
 def _worker(name: str) -> Callable[[Place], list[str]]:
@@ -49,6 +54,7 @@ def _beat(place: Place) -> list[str]:
 
 _MODULES: dict[str, Callable[[Place], list[str]]] = {
     "web": _web,
+    "rt": _live,
     "worker-deliver": _worker("worker-deliver"),
     "worker-control": _worker("worker-control"),
     "beat": _beat,
@@ -56,10 +62,12 @@ _MODULES: dict[str, Callable[[Place], list[str]]] = {
 
 #: All of them, in the order of starting.
 ROLES = tuple(_MODULES)
+#: What notifications need on their way to channels.
+DELIVERING = tuple(role for role in ROLES if role != "rt")
 #: In the order of stopping: first nothing new comes in, then nobody asks for work, then the work ends.
-STOP_ORDER = (("web",), ("beat",), ("worker-control", "worker-deliver"))
+STOP_ORDER = (("web", "rt"), ("beat",), ("worker-control", "worker-deliver"))
 #: Those that make their ready file (`BELFRY_READY_FILE`); the others are asked.
-SAY_READY = frozenset(QUEUES_OF_WORKER)
+SAY_READY = frozenset({*QUEUES_OF_WORKER, "rt"})
 
 
 def command_line(role: str, place: Place) -> list[str]:

@@ -25,7 +25,7 @@ from project.demo.client import Client
 from project.embedded.home import Home
 from project.embedded.process import StartFailed
 from project.embedded.supervisor import Supervisor
-from project.roles import ROLES
+from project.roles import DELIVERING
 
 #: Fails as long as a case lasts. Its letters die, and in nobody's way.
 BROKEN, BROKEN_PLACE = "chaos-broken", "hooks/broken"
@@ -95,7 +95,7 @@ class Stage:
 
     def what_is_wrong(self) -> str:
         """Why the next case would not find it as the first one did; "" when it would."""
-        down = [name for name in (*ROLES, "postgres", "valkey") if not self.belfry.process(name).alive]
+        down = [name for name in (*DELIVERING, "postgres", "valkey") if not self.belfry.process(name).alive]
         if down:
             return f"{', '.join(down)} not running"
         try:
@@ -119,6 +119,7 @@ class Stage:
         more = self._over_a_relay() if self.setting.relayed else self._by_another_broker()
         self.belfry = Supervisor(
             home=self.folder,
+            processes=DELIVERING,
             own_engines=True,
             app="project.chaos.worker",
             extra_env={

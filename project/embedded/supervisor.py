@@ -1,4 +1,4 @@
-"""All of Belfry as processes of this machine: engines, web, workers, beat.
+"""All of Belfry as processes of this machine: engines, web, rt, workers, beat.
 
     with Supervisor(home=Path("/some/folder")) as belfry:
         requests.get(f"{belfry.url}/api/v1/health")
@@ -63,6 +63,7 @@ class Supervisor:
         *,
         home: Path,
         port: int = 0,
+        live_port: int = 0,
         host: str = "127.0.0.1",
         processes: Sequence[str] = ROLES,
         extra_env: Mapping[str, str] | None = None,
@@ -72,7 +73,8 @@ class Supervisor:
         report: Report = _silent,
     ) -> None:
         self.home = Home(home)
-        self._place = Place(host, port or free_port(host), self.home.path, app)
+        live_port = live_port or free_port(host)
+        self._place = Place(host, port or free_port(host), self.home.path, app, live_port)
         self._names = tuple(processes)
         self._extra = dict(extra_env or {})
         self._own_engines = own_engines
@@ -86,8 +88,16 @@ class Supervisor:
     @property
     def url(self) -> str:
         """Where the web side answers, without a slash at the end."""
+        return self._url(self._place.port)
+
+    @property
+    def live_url(self) -> str:
+        """Where the live process answers, without `/rt`."""
+        return self._url(self._place.live_port)
+
+    def _url(self, port: int) -> str:
         host = self._place.host if self._place.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
-        return f"http://{host}:{self._place.port}"
+        return f"http://{host}:{port}"
 
     def __enter__(self) -> Self:
         try:
@@ -174,6 +184,7 @@ class Supervisor:
         ours = {
             **self.home.keys(),
             env.PUBLIC_URL.name: self.url,
+            env.LIVE_URL.name: self.live_url,
             env.SHUTDOWN_GRACE_S.name: _GRACE_S,
             env.LOG_FORMAT.name: "human",
             env.HOME.name: str(self.home.path),

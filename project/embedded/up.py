@@ -26,7 +26,9 @@ _ME = "belfry"
 def main(arguments: Sequence[str]) -> int:
     """Run until SIGINT, SIGTERM or SIGHUP. Returns the exit code. Raises `InUse`, `StartFailed`."""
     options = _parser().parse_args(arguments)
-    check_port(options.host, options.port)
+    live_port = options.live_port if options.live_port is not None else options.port and options.port + 1
+    for port in (options.port, live_port):
+        check_port(options.host, port)
     console = Console(sys.stdout)
     stop = _stop_on_signals()
     home = Path(HOME.read() or ROOT / ".data")
@@ -35,12 +37,13 @@ def main(arguments: Sequence[str]) -> int:
             home=home,
             host=options.host,
             port=options.port,
+            live_port=live_port,
             report=console.say,
         )
         follower = Follower(belfry.home.logs, console)
         follower.begin()
         stack.callback(follower.end)
-        console.say(_ME, "starting PostgreSQL, Valkey, web, workers and beat ...")
+        console.say(_ME, "starting PostgreSQL, Valkey, web, live stream, workers and beat ...")
         stack.enter_context(belfry)
         _welcome(console, belfry)
         stop.wait()
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=int, default=DEFAULT_PORT, help="of the web side; 0 takes a free one (%(default)s)"
     )
+    parser.add_argument("--live-port", type=int, help="of the live streams; 0 takes a free one (that of web, and one)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     return parser
 
@@ -69,7 +73,8 @@ def check_port(host: str, port: int) -> None:
             if error.errno != errno.EADDRINUSE:
                 raise StartFailed(f"cannot listen at {host} port {port}: {os.strerror(error.errno or 0)}") from error
             raise StartFailed(
-                f"port {port} is taken; choose another with --port N, or a free one with --port 0"
+                f"port {port} is taken; choose another with --port N (live streams take the next one, or --live-port), "
+                "or a free one with --port 0"
             ) from error
 
 
@@ -90,6 +95,7 @@ def _stop_on_signals() -> threading.Event:
 def _welcome(console: Console, belfry: Supervisor) -> None:
     console.say(_ME, f"admin      {belfry.url}/admin/")
     console.say(_ME, f"API docs   {belfry.url}/api/docs/")
+    console.say(_ME, f"live       {belfry.live_url}/rt/health")
     login = belfry.home.first_login()
     if login:
         console.say(_ME, f"log in as  {login[0]} with password {login[1]}")
