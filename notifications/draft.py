@@ -13,6 +13,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from channels_app.feed.item import EVERYONE, MAX_RECIPIENT
+from channels_app.feed.recipient import BadRecipient, spelled
 from notifications import priority
 
 MAX_TITLE_CHARS = 500
@@ -23,7 +25,7 @@ MAX_RECIPIENTS = 1000
 MAX_BULK = 1000
 
 Text = Annotated[str, Meta(max_length=MAX_BODY_CHARS)]
-Recipient = Annotated[str, Meta(min_length=1, max_length=200)]
+Recipient = Annotated[str, Meta(min_length=1, max_length=MAX_RECIPIENT)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
@@ -60,8 +62,18 @@ def problems(draft: Draft, now: datetime) -> Iterator[tuple[str, str]]:
     for name in ("title", "body", "event_type", "streamer", "idempotency_key"):
         if "\0" in (getattr(draft, name) or ""):
             yield name, "The character NUL cannot be stored."
-    if any("\0" in recipient or "\x1f" in recipient for recipient in draft.recipients):
-        yield "recipients", "Control characters cannot stand in a recipient's key."
+    if draft.recipients:
+        yield from _problems_of_recipients(draft.recipients)
+
+
+def _problems_of_recipients(recipients: list[str]) -> Iterator[tuple[str, str]]:
+    if recipients == [EVERYONE]:
+        return
+    for place, recipient in enumerate(recipients):
+        try:
+            spelled(recipient)
+        except BadRecipient as error:
+            yield f"recipients[{place}]", str(error)
 
 
 def _problems_of_times(

@@ -18,6 +18,8 @@ import msgspec
 from django.db import connection, transaction
 from uuid_utils.compat import uuid7
 
+from channels_app.feed.item import EVERYONE
+from channels_app.feed.recipient import spelled
 from notifications import catalogue, priority
 from notifications.draft import MAX_DATA_BYTES, Draft, problems
 from notifications.group_commit import GroupCommit
@@ -161,13 +163,18 @@ def _row(draft: Draft, producer: ApiKey | None, streamer_ids: dict[str, int]) ->
         body=draft.body,
         data=_encode(draft.data).decode(),
         streamer_id=_streamer_id(draft, producer, streamer_ids),
-        recipients=draft.recipients,
+        recipients=_spelled(draft.recipients) if draft.recipients else [],
         scheduled_at=draft.scheduled_at,
         expires_at=draft.expires_at,
         producer_id=producer.pk if producer else None,
         idempotency_key=str(key) if key else None,
         digest=_digest(draft) if key else None,
     )
+
+
+def _spelled(recipients: Sequence[str]) -> list[str]:
+    """Each once, as everywhere."""
+    return list(dict.fromkeys(who if who == EVERYONE else spelled(who) for who in recipients))
 
 
 def _digest(draft: Draft) -> bytes:
@@ -180,13 +187,22 @@ def _streamer_ids(drafts: Sequence[Draft]) -> dict[str, int]:
 
 
 def _scope_problems(draft: Draft, producer: ApiKey | None, ids: dict[str, int]) -> list[tuple[str, str]]:
+    found = _audience_problems(draft, producer) if draft.recipients else []
     if not draft.streamer:
-        return []
+        return found
     if producer is not None and producer.streamer_id not in (None, ids.get(draft.streamer)):
-        return [("streamer", "This API key speaks for another streamer.")]
+        return [*found, ("streamer", "This API key speaks for another streamer.")]
     if draft.streamer not in ids:
-        return [("streamer", f"No streamer has the key {draft.streamer!r}. Create it first: POST /api/v1/streamers.")]
-    return []
+        text = f"No streamer has the key {draft.streamer!r}. Create it first: POST /api/v1/streamers."
+        return [*found, ("streamer", text)]
+    return found
+
+
+def _audience_problems(draft: Draft, producer: ApiKey | None) -> list[tuple[str, str]]:
+    """Who speaks for one streamer reaches those who follow it, and whom it names; not everybody at once."""
+    if EVERYONE not in draft.recipients or producer is None or producer.streamer_id is None:
+        return []
+    return [("recipients", "This API key speaks for one streamer; it cannot tell everyone.")]
 
 
 def _streamer_id(draft: Draft, producer: ApiKey | None, ids: dict[str, int]) -> int | None:

@@ -94,7 +94,13 @@ def test_nul_is_named_wherever_it_stands(name: str) -> None:
 
 @pytest.mark.parametrize("recipient", ["a\0b", "a\x1fb"])
 def test_control_characters_in_a_recipient_are_named(recipient: str) -> None:
-    assert fields_at_fault(recipients=["fine", recipient, recipient]) == ["recipients"]
+    assert fields_at_fault(recipients=["fine", recipient, recipient]) == ["recipients[1]", "recipients[2]"]
+
+
+def test_everyone_is_named_alone() -> None:
+    assert fields_at_fault(recipients=["*"]) == []
+    assert fields_at_fault(recipients=["ada", "*"]) == ["recipients[1]"]
+    assert fields_at_fault(recipients=["*", "*"]) == ["recipients[0]", "recipients[1]"]
 
 
 @pytest.mark.parametrize("recipients", [[""], ["x"] * (MAX_RECIPIENTS + 1), ["x" * 201], "x", [5]])
