@@ -13,10 +13,7 @@ from notifications.models.delivery import idempotency_id
 def message_of(row: Any) -> Message:
     """The message of a row of `transitions.claim`. Texts that the producer left out come from the catalogue."""
     data = Payload(row.data)
-    title, body = row.title, row.body
-    if not title:
-        title, usual_body = catalogue.texts(row.event_type, _fields(row, data))
-        body = body or usual_body
+    title, body = texts_of(row, data)
     return Message(
         idempotency_id=idempotency_id(row.notification_id, row.id),
         notification_id=row.notification_id,
@@ -32,6 +29,17 @@ def message_of(row: Any) -> Message:
         platform=row.platform,
         address=row.address,
     )
+
+
+def texts_of(row: Any, data: Payload) -> tuple[str, str]:
+    """Title and body of a notification's row (with `streamer_name` and `platform`); the catalogue's where it has none.
+
+    Raises `RecursionError` where `data` nests too deeply to be read.
+    """
+    if row.title:
+        return row.title, row.body
+    title, usual_body = catalogue.texts(row.event_type, _fields(row, data))
+    return title, row.body or usual_body
 
 
 def _fields(row: Any, data: Payload) -> dict[str, Any]:

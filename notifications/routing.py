@@ -1,8 +1,8 @@
-"""From a notification to its deliveries: ask the policies, write what they decided.
+"""From a notification to its deliveries and feed items: ask the policies, write what they decided.
 
 A batch is one transaction: it takes unrouted notifications (several workers share them by
-`SKIP LOCKED`), decides, writes the deliveries in bulk and marks the batch routed. A worker that
-dies on the way leaves the batch as it was.
+`SKIP LOCKED`), decides, writes the deliveries in bulk, marks the batch routed and writes into feeds.
+A worker that dies on the way leaves the batch as it was.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from django.db import transaction
 
-from notifications import rulebook, slowness
+from notifications import feeding, rulebook, slowness
 from notifications.models import transitions, unrouted
 from notifications.models.transitions import NewDelivery
 from notifications.policy import Decision, Facts, Verb, decide, select
@@ -30,6 +30,9 @@ BATCH = 500
 
 #: Seconds that one task goes on, that it looks for more, and how often it looks.
 BUDGET_S, LINGER_S, LOOK_EVERY_S = 20.0, 1.0, 0.02
+
+#: How often it looks for what is due to be written into feeds.
+FEED_EVERY_S = 0.1
 
 NO_CHANNEL = "No channel is meant for it: none is configured, or the policy in force names none."
 WITHDRAWN = "It was withdrawn before it was routed."
@@ -47,6 +50,7 @@ class Routed:
 
     notifications: int = 0
     deliveries: int = 0
+    feed_items: int = 0
     lanes: set[str] = field(default_factory=set)
 
 
@@ -61,13 +65,30 @@ def route_batch(now: datetime, *, limit: int = BATCH) -> Routed:
         planned = {row.id: list(plan(row, book, now)) for row in rows}
         deliveries = [delivery for plans in planned.values() for delivery in plans]
         routed.deliveries = transitions.create(deliveries, now=now)
-        unrouted.mark_routed([(row.id, _note(row, planned[row.id])) for row in rows], now=now)
+        unrouted.mark_routed([(row.id, _note(row, planned[row.id], now)) for row in rows], now=now)
         routed.notifications = len(rows)
         routed.lanes = {delivery.lane for delivery in deliveries if delivery.state is State.PENDING}
         for lane in routed.lanes:
             transaction.on_commit(lambda lane=lane: wake(lane))  # type: ignore[misc]
-    _log.info("routed", notifications=routed.notifications, deliveries=routed.deliveries)
+        # Last, so that feeds are held only for a moment.
+        routed.feed_items = feeding.begin(rows, now).items
+    _log.info("routed", notifications=routed.notifications, deliveries=routed.deliveries, feed_items=routed.feed_items)
     return routed
+
+
+class _Feeds:
+    """Writes into feeds what has come due, beside the routing: now and then, and on and on while something is left."""
+
+    def __init__(self) -> None:
+        self._look_at = 0.0
+
+    def write(self, clock: Callable[[], datetime]) -> bool:
+        """Whether there was anything."""
+        if time.monotonic() < self._look_at:
+            return False
+        fed = feeding.write_due(clock())
+        self._look_at = time.monotonic() + (FEED_EVERY_S if fed.is_whole else 0.0)
+        return fed.notifications > 0
 
 
 def route_until_idle(clock: Callable[[], datetime], *, stop: threading.Event) -> int:
@@ -77,10 +98,11 @@ def route_until_idle(clock: Callable[[], datetime], *, stop: threading.Event) ->
     try:
         total, began = 0, time.monotonic()
         idle_since = began
+        feeds = _Feeds()
         while time.monotonic() - began < BUDGET_S and not stop.is_set():
             routed = route_batch(clock())
             total += routed.notifications
-            if routed.notifications:
+            if feeds.write(clock) or routed.notifications:
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > LINGER_S:
                 break
@@ -129,7 +151,9 @@ def _planned(row: Any, channel: ChannelInUse, decision: Decision, now: datetime)
     )
 
 
-def _note(row: Any, plans: list[NewDelivery]) -> str:
-    if plans:
+def _note(row: Any, plans: list[NewDelivery], now: datetime) -> str:
+    if plans or feeding.is_meant(row, now):
         return ""
-    return WITHDRAWN if row.withdrawn_at is not None else NO_CHANNEL
+    if row.withdrawn_at is not None:
+        return WITHDRAWN
+    return feeding.EXPIRED if row.recipients or row.is_followed else NO_CHANNEL

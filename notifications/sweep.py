@@ -21,7 +21,7 @@ import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
 from notifications import lanes, replays, rulebook, slowness
-from notifications.models import due, transitions, unrouted
+from notifications.models import audience, due, transitions, unrouted
 from notifications.policy import Decision, Verb, decide
 from notifications.routing import facts_of
 from notifications.rulebook import Rulebook
@@ -207,8 +207,9 @@ def _decide_again(row: Any, book: Rulebook, now: datetime) -> Decision:
 
 
 def _wake_what_waits(now: datetime) -> list[str]:
-    woken = due.lanes(lanes.LANES, until=now + LOOK_AHEAD)
-    if unrouted.exist():
+    until = now + LOOK_AHEAD
+    woken = due.lanes(lanes.LANES, until=until)
+    if unrouted.exist() or audience.is_due(until):
         woken.append(ROUTE)
     for lane in woken:
         wake(lane)

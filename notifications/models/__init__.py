@@ -3,6 +3,7 @@
 from notifications.models.api_key import ApiKey
 from notifications.models.dead_letter import DeadLetter
 from notifications.models.delivery import Attempt, Delivery
+from notifications.models.follow import Follow
 from notifications.models.notification import Notification
 from notifications.models.policy import Policy
 from notifications.models.replay_job import ReplayJob
@@ -14,6 +15,7 @@ __all__ = [
     "Attempt",
     "DeadLetter",
     "Delivery",
+    "Follow",
     "Notification",
     "Policy",
     "ReplayJob",

@@ -12,6 +12,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils.functional import cached_property
 from uuid_utils.compat import uuid7
 
+from channels_app.feed.item import MAX_RECIPIENT
 from notifications.models.api_key import ApiKey
 from notifications.models.streamer import Streamer
 from notifications.priority import Priority
@@ -29,9 +30,11 @@ class NotificationQuerySet(models.QuerySet["Notification"]):
 
         return self.annotate(
             summary=Case(
-                When(Q(routed_at__isnull=True) | any_in(*OPEN), then=Value("waiting")),
+                When(Q(routed_at__isnull=True) | Q(feed_due_at__isnull=False) | any_in(*OPEN), then=Value("waiting")),
                 When(any_in(State.DEAD), then=Value("dead")),
                 When(any_in(State.DELIVERED), then=Value("delivered")),
+                # What was withdrawn is in no feed any more.
+                When(Q(feeds__gt=0, withdrawn_at__isnull=True), then=Value("delivered")),
                 When(Q(withdrawn_at__isnull=False) | any_in(State.CANCELLED), then=Value("cancelled")),
                 default=Value("suppressed"),
             )
@@ -44,11 +47,11 @@ class Notification(models.Model):
     class Summary(models.TextChoices):
         """Where a notification stands as a whole, from its deliveries; the first that fits."""
 
-        WAITING = "waiting", "waiting: a delivery is still open, or it is not routed yet"
+        WAITING = "waiting", "waiting: a delivery is still open, feeds are not written yet, or it is not routed yet"
         DEAD = "dead", "dead: a delivery failed for good"
-        DELIVERED = "delivered", "delivered: somewhere, and failed nowhere"
+        DELIVERED = "delivered", "delivered: to a channel or into a feed, and failed nowhere"
         CANCELLED = "cancelled", "cancelled: withdrawn or expired"
-        SUPPRESSED = "suppressed", "suppressed: policies decided against it, or there is no channel"
+        SUPPRESSED = "suppressed", "suppressed: policies decided against it, or there is neither channel nor feed"
 
     #: Grows with time, so that the primary key is also the order of arrival.
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -71,9 +74,16 @@ class Notification(models.Model):
 
     accepted_at = models.DateTimeField()
     routed_at = models.DateTimeField(null=True, blank=True)
-    #: Why routing made no delivery of it, for people.
+    #: What came of it beside deliveries, for people: into how many feeds it was written, or why there is nothing.
     routing_note = models.CharField(max_length=200, blank=True, default="")
     withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    #: Into how many feeds it was written; None where it is meant for none, or not yet.
+    feeds = models.IntegerField(null=True, blank=True)
+    #: When it, or the rest of it, is to be written into feeds.
+    feed_due_at = models.DateTimeField(null=True, blank=True)
+    #: The recipients up to this one, in the order of their keys' bytes, have it.
+    feed_after = models.CharField(max_length=MAX_RECIPIENT, blank=True, db_default="", db_collation="C")
 
     objects = NotificationQuerySet.as_manager()
 
@@ -94,6 +104,9 @@ class Notification(models.Model):
                 condition=models.Q(routed_at__isnull=True, priority__gte=int(Priority.HIGH)),
                 name="notification_urgent",
             ),
+            models.Index(
+                fields=["feed_due_at"], condition=models.Q(feed_due_at__isnull=False), name="notification_feeds_due"
+            ),
             models.Index(F("streamer"), F("id").desc(), name="notification_by_streamer"),
             models.Index(F("event_type"), F("id").desc(), name="notification_by_type"),
         ]
@@ -110,6 +123,6 @@ class Notification(models.Model):
         return annotated
 
     def mark_withdrawn(self, now: datetime) -> None:
-        """Record it, once; the first time stands."""
-        Notification.objects.filter(pk=self.pk, withdrawn_at__isnull=True).update(withdrawn_at=now)
-        self.refresh_from_db(fields=["withdrawn_at"])
+        """Record it, once; the first time stands. From then on nothing of it is written into feeds."""
+        Notification.objects.filter(pk=self.pk, withdrawn_at__isnull=True).update(withdrawn_at=now, feed_due_at=None)
+        self.refresh_from_db(fields=["withdrawn_at", "feeds", "feed_due_at"])

@@ -38,6 +38,7 @@ WHERE id > %(behind)b AND accepted_at < %(before)b AND routed_at IS NOT NULL ORD
 _CHOOSE = f"""
 SELECT n.id FROM notifications_notification n
 WHERE n.id = ANY(%(ids)b::uuid[])
+  AND n.feed_due_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM notifications_delivery d WHERE d.notification_id = n.id AND d.state IN {_OPEN})
   AND NOT EXISTS (
       SELECT 1 FROM notifications_delivery d JOIN notifications_deadletter l ON l.delivery_id = d.id

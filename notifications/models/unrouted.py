@@ -10,10 +10,14 @@ from uuid import UUID
 from notifications.models import statement
 from notifications.priority import Priority
 
-_COLUMNS = "id, event_type, priority, scheduled_at, expires_at, accepted_at, withdrawn_at, streamer_id"
+_COLUMNS = (
+    "id, event_type, priority, scheduled_at, expires_at, accepted_at, withdrawn_at, streamer_id, recipients, feeds, "
+    "feed_after"
+)
 
 # What is urgent is found by an index of its own, so that it passes a backlog without a look at it. The columns come
-# from where the row is locked: there they are as they stand now.
+# from where the row is locked: there they are as they stand now. Whether anybody who follows wants to hear of it is
+# asked for as a least one, which is the first entry of an index; for EXISTS all might be looked at where none wants to.
 _TAKE = f"""
 WITH urgent AS MATERIALIZED (
     SELECT {_COLUMNS} FROM notifications_notification
@@ -24,7 +28,9 @@ WITH urgent AS MATERIALIZED (
     WHERE routed_at IS NULL AND id NOT IN (SELECT id FROM urgent)
     ORDER BY id LIMIT %(limit)b - (SELECT count(*) FROM urgent) FOR UPDATE SKIP LOCKED
 )
-SELECT n.*, coalesce(s.key, '') AS streamer_key, coalesce(s.platform, '') AS platform
+SELECT n.*, coalesce(s.key, '') AS streamer_key, coalesce(s.platform, '') AS platform,
+    coalesce((SELECT min(f.min_priority) FROM notifications_follow f WHERE f.streamer_id = n.streamer_id) <= n.priority,
+        false) AS is_followed
 FROM (SELECT * FROM urgent UNION ALL SELECT * FROM oldest) AS n
 LEFT JOIN notifications_streamer s ON s.id = n.streamer_id
 """
