@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import django
 from django.core.handlers.exception import convert_exception_to_response
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.middleware.security import SecurityMiddleware
 from django.urls import ResolverMatch, get_resolver
 
@@ -34,11 +34,13 @@ class ProgramHandler(WSGIHandler):
     threads, which then queue for them and hand the interpreter round two or three times a request.
     """
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(  # type: ignore[override]  # WSGI asks for bytes; Django gives its response, which has them.
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         connections.replace_broken()
         request = WSGIRequest(environ)
         try:
-            response = self._middleware_chain(request)
+            response = cast("HttpResponse", self._middleware_chain(request))
             if response.status_code >= 500:
                 connections.replace_broken()
             start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
