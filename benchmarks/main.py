@@ -55,6 +55,9 @@ BENCHMARKS = {
         processes=DELIVERING,
     ),
     "memory": Benchmark(about="a worker's memory over many deliveries", counts="deliveries", size=1_000_000),
+    "live": Benchmark(
+        about="live connections: memory, commit to socket, coming back at once", counts="connections", size=5_000
+    ),
     "sweep": Benchmark(about="an idle sweep over many finished deliveries", counts="rows", size=5_000_000),
 }
 
@@ -64,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     lines = [f"{name} ({each.counts}, {each.size:,}): {each.about}" for name, each in BENCHMARKS.items()]
     parser.add_argument("name", choices=list(BENCHMARKS), metavar="NAME", help="; ".join(lines))
     parser.add_argument("size", type=int, nargs="?", help="how many of what it counts")
+    parser.add_argument("--connections", type=int, help="the same, for live")
     parser.add_argument("--json", action="store_true", help="one JSON object as the last line")
     parser.add_argument("--runs", type=int, help="rounds; the figures are medians")
     parser.add_argument("--workers", type=int, default=2, help="processes that deliver (deliver)")
@@ -87,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(benchmark: Benchmark, options: argparse.Namespace) -> Figures:
-    wanted = Options(size=options.size or benchmark.size, runs=options.runs or benchmark.runs, workers=options.workers)
+    size = options.size or options.connections or benchmark.size
+    wanted = Options(size=size, runs=options.runs or benchmark.runs, workers=options.workers)
     with Stage(benchmark.processes) as stage:
         # Before Django's settings are read: this process speaks to the engines of the stage.
         env.put({**stage.belfry.env, "DJANGO_SETTINGS_MODULE": "project.settings"})
