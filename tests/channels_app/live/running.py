@@ -95,9 +95,8 @@ class Running:
         return Socket(self.connect(urlencode(query), protocol=protocol))
 
     def connect(self, query: str = "", *, protocol: str = "belfry.v1", **more: Any) -> ClientConnection:
-        return connect(
-            f"ws://127.0.0.1:{self.port}/rt/ws?{query}", subprotocols=[Subprotocol(protocol)], open_timeout=WITHIN_S, **more
-        )
+        address = f"ws://127.0.0.1:{self.port}/rt/ws?{query}"
+        return connect(address, subprotocols=[Subprotocol(protocol)], open_timeout=WITHIN_S, **more)
 
 
 class Stream:
