@@ -165,6 +165,7 @@ class Repeats(StrEnum):
     NOTHING = "nothing"
     HELD = "what was in the worker's hands"
     TAKEN = "what the far end took and did not say so"
+    UNACKNOWLEDGED = "what was not acknowledged, marked as repeated"
 
 
 class NeverCame(Exception):

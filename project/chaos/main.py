@@ -11,15 +11,20 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from project.chaos.account import Account
-from project.chaos.case import Case
+from project.chaos.cases import AnyCase
+from project.chaos.live.case import LiveCase
+from project.chaos.live.playing import LivePlaying
+from project.chaos.live.stage import LiveStage
 from project.chaos.playing import Playing
 from project.chaos.record import Record
 from project.chaos.screen import Screen
 from project.chaos.stage import Setting, Stage
 from project.chaos.together import play_together
+
+AnyStage = TypeVar("AnyStage", Stage, LiveStage)
 
 #: No case takes so long, whatever happens in it: the longest fault, and all patience one after the other.
 _GIVES_UP_AFTER_S = 480
@@ -29,13 +34,14 @@ _GIVES_UP_AFTER_S = 480
 class Chaos:
     """Plays cases, one after the other; a stage serves as many of them as it can. A context manager.
 
-    `size` is about how many notifications are told in a case, `seed` makes the random moments.
+    `size` is about how many notifications are told in a case, or says how many clients listen; `seed` makes the
+    random moments.
     """
 
     screen: Screen
     size: int
     seed: int
-    _stage: Stage | None = field(default=None, init=False)
+    _stage: Stage | LiveStage | None = field(default=None, init=False)
 
     def __enter__(self) -> Self:
         return self
@@ -45,14 +51,13 @@ class Chaos:
     ) -> None:
         self._leave()
 
-    def play(self, case: Case) -> Account:
+    def play(self, case: AnyCase) -> Account:
         """Play a case to its end, or as far as it comes: nothing that goes wrong in it keeps the next from its turn.
 
         A stage on which a promise was broken is kept to be looked at, and left.
         """
         try:
-            stage = self._stage_for(case.setting)
-            account = Playing(case, stage, self.screen, self.size, self.seed).account()
+            account = self._account(case)
         except Exception as error:  # noqa: BLE001  Whatever it was, it is this case's trouble.
             account = Account(case=case.name, trouble=_in_a_line(error))
         if account.broken_promises and self._stage is not None:
@@ -61,16 +66,33 @@ class Chaos:
             self._leave()
         return account
 
+    def _account(self, case: AnyCase) -> Account:
+        if isinstance(case, LiveCase):
+            return LivePlaying(case, self._live_stage(case.check_s), self.screen, self.size, self.seed).account()
+        return Playing(case, self._stage_for(case.setting), self.screen, self.size, self.seed).account()
+
     def _stage_for(self, setting: Setting) -> Stage:
         """A stage as the first case would find it: the one that is there, when it is."""
-        if self._stage is not None and (self._stage.setting != setting or not self._is_as_new(self._stage)):
-            self._leave()
-        if self._stage is None:
-            self._stage = Stage(setting, seed=self.seed)
-            self._stage.__enter__()
-        return self._stage
+        stage = self._stage
+        if isinstance(stage, Stage) and stage.setting == setting and self._is_as_new(stage):
+            return stage
+        return self._set(Stage(setting, seed=self.seed))
 
-    def _is_as_new(self, stage: Stage) -> bool:
+    def _live_stage(self, check_s: float) -> LiveStage:
+        """The same for the live stream."""
+        stage = self._stage
+        if isinstance(stage, LiveStage) and stage.check_s == check_s and self._is_as_new(stage):
+            return stage
+        return self._set(LiveStage(check_s=check_s))
+
+    def _set(self, stage: AnyStage) -> AnyStage:
+        """Set up another stage in place of the one that is there."""
+        self._leave()
+        self._stage = stage
+        stage.__enter__()
+        return stage
+
+    def _is_as_new(self, stage: Stage | LiveStage) -> bool:
         wrong = stage.what_is_wrong()
         if wrong:
             self.screen.say(f"  the stage is set up anew: {wrong}")
@@ -92,7 +114,7 @@ class Plan:
     A run plays with the seed that follows that of the run before. Up to `together` cases are played at a time.
     """
 
-    cases: Sequence[Case]
+    cases: Sequence[AnyCase]
     runs: int = 1
     seed: int = 7
     size: int = 500
@@ -109,9 +131,15 @@ class Plan:
             yield replace(account, run=run, seed=seed) if self.runs > 1 else account
 
 
-def in_order(cases: Sequence[Case]) -> list[Case]:
+def in_order(cases: Sequence[AnyCase]) -> list[AnyCase]:
     """Those of one stage together."""
-    return sorted(cases, key=lambda case: (case.setting.relayed, case.setting.lease_s))
+    return sorted(cases, key=_stage_of)
+
+
+def _stage_of(case: AnyCase) -> tuple[bool, bool, float]:
+    if isinstance(case, LiveCase):
+        return True, False, case.check_s
+    return False, case.setting.relayed, case.setting.lease_s
 
 
 def play_all(plan: Plan, screen: Screen, *, out: Path | None, as_json: bool) -> int:
@@ -151,7 +179,7 @@ def _play(plan: Plan, screen: Screen, record: Record) -> None:
                 screen.how_far(record.progress(time.monotonic() - began))
 
 
-def _one_by_one(cases: Sequence[Case], chaos: Chaos) -> Iterator[Account]:
+def _one_by_one(cases: Sequence[AnyCase], chaos: Chaos) -> Iterator[Account]:
     with chaos:
         for case in in_order(cases):
             with _given_up_at_last():

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TextIO
 
 from project.chaos.account import Account
-from project.chaos.case import Case
+from project.chaos.cases import AnyCase
 from project.chaos.record import Worst
 
 _COLUMNS = (
@@ -67,7 +67,7 @@ class Screen:
         for row in worst:
             self._row(row, _COLUMNS_OF_WORST, "broken" if row.broken else "kept")
 
-    def list(self, cases: Sequence[Case]) -> None:
+    def list(self, cases: Sequence[AnyCase]) -> None:
         """What there is."""
         for case in cases:
             self.say(f"{case.name:<{_NAME_CHARS}} {case.what}; may come twice: {case.repeats}")

@@ -17,6 +17,7 @@ from typing import Self
 from project import env
 from project.chaos.account import Account
 from project.chaos.case import Case, Repeats
+from project.chaos.cases import AnyCase
 from project.embedded.process import Process
 from project.embedded.supervisor import ROOT
 
@@ -26,20 +27,21 @@ _LOOK_EVERY_S = 0.2
 _STOPS_WITHIN_S = 60.0
 
 
-def shares(cases: Sequence[Case], number: int) -> list[list[Case]]:
+def shares(cases: Sequence[AnyCase], number: int) -> list[list[AnyCase]]:
     """The cases, dealt out so that all shares take about as long; none of them is empty."""
-    dealt: list[list[Case]] = [[] for _ in range(min(number, len(cases)))]
+    dealt: list[list[AnyCase]] = [[] for _ in range(min(number, len(cases)))]
     for case in sorted(cases, key=_about_s, reverse=True):
         min(dealt, key=lambda share: sum(map(_about_s, share))).append(case)
     return [sorted(share, key=cases.index) for share in dealt]
 
 
-def _about_s(case: Case) -> float:
+def _about_s(case: AnyCase) -> float:
     """About how long a case takes. What a worker held is out of reach until its lease has run out."""
-    return _BESIDE_S + case.lasts_s + (case.setting.lease_s if case.repeats is Repeats.HELD else 0.0)
+    lease_s = case.setting.lease_s if isinstance(case, Case) and case.repeats is Repeats.HELD else 0.0
+    return _BESIDE_S + case.lasts_s + lease_s
 
 
-def play_together(cases: Sequence[Case], number: int, *, seed: int, size: int) -> Iterator[Account]:
+def play_together(cases: Sequence[AnyCase], number: int, *, seed: int, size: int) -> Iterator[Account]:
     """Play all cases, `number` of them at a time: their accounts, as they come.
 
     Closed early, it stops everything in order.
@@ -64,7 +66,7 @@ def play_together(cases: Sequence[Case], number: int, *, seed: int, size: int) -
 class _Player:
     """The command itself, for a share of the cases, as a context manager."""
 
-    def __init__(self, cases: Sequence[Case], options: Sequence[str], folder: Path) -> None:
+    def __init__(self, cases: Sequence[AnyCase], options: Sequence[str], folder: Path) -> None:
         folder.mkdir()
         self._missing = [case.name for case in cases]
         self._out = folder / "accounts"

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from project.chaos.case import Case, Scene
-from project.chaos.cases import CASES
+from project.chaos.cases import DELIVERY_CASES
 from project.chaos.main import Chaos
 from project.chaos.screen import Screen
 from project.chaos.stage import Setting
@@ -41,7 +41,7 @@ def keeps_its_promises(chaos: Chaos, rabbitmq: RabbitMQ, case: Case) -> None:
 
 @pytest.mark.parametrize("name", ["killed-before-settle", "rolling-restart"])
 def test_what_happens_to_processes_loses_nothing(chaos: Chaos, rabbitmq: RabbitMQ, name: str) -> None:
-    keeps_its_promises(chaos, rabbitmq, CASES[name])
+    keeps_its_promises(chaos, rabbitmq, DELIVERY_CASES[name])
 
 
 def test_a_broker_that_comes_back_empty_loses_nothing(chaos: Chaos, rabbitmq: RabbitMQ) -> None:
