@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -99,9 +100,18 @@ def _repeated(drafts: Mapping[int, Draft], producer: ApiKey | None) -> dict[int,
     }
 
 
+class _ForgottenMeanwhile(Exception):
+    """What stood under an idempotency key was pruned between two looks at it: what repeats it is new."""
+
+
 def _store(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
-    if not rows:
-        return []
+    while rows:
+        with suppress(_ForgottenMeanwhile):
+            return _store_once(rows, paths, now)
+    return []
+
+
+def _store_once(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
     if len(rows) == 1 and not connection.in_atomic_block:
         return [_store_with_others(rows[0], paths[0], now)]
     with transaction.atomic():
@@ -140,11 +150,16 @@ def _store_together(rows: Sequence[NewNotification], paths: Sequence[str], now: 
 
 
 def _standing(rows: Sequence[NewNotification], paths: Sequence[str]) -> list[Accepted]:
-    """What was answered before under the idempotency keys of `rows`. Raises `IdempotencyConflict`."""
+    """What was answered before under the idempotency keys of `rows`.
+
+    Raises `IdempotencyConflict` and `_ForgottenMeanwhile`.
+    """
     standing = acceptance.standing([(row.producer_id, row.idempotency_key or "") for row in rows])
     answers = []
     for row, path in zip(rows, paths, strict=True):
-        old = standing[row.producer_id, row.idempotency_key or ""]
+        old = standing.get((row.producer_id, row.idempotency_key or ""))
+        if old is None:
+            raise _ForgottenMeanwhile
         if bytes(old.digest) != row.digest:
             raise IdempotencyConflict(row.idempotency_key or "", f"{path}idempotency_key")
         answers.append(Accepted(old.id, row.event_type, old.accepted_at, repeated=True))

@@ -9,13 +9,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 
 from notifications import clock
 from notifications.draft import MAX_DATA_BYTES, Draft
 from notifications.intake import Accepted, IdempotencyConflict, Refused, accept
-from notifications.models import ApiKey, Notification, Streamer
+from notifications.models import ApiKey, Notification, Streamer, acceptance
 from tests.notifications.brokers import frozen_broker, no_broker
 from tests.notifications.scene import a_draft, at_once, route
 
@@ -293,6 +294,24 @@ class TestManyAtOnce:
         assert [one.id for [one] in again] == [one.id for [one] in first]
         mixed = accept([drafts[0], a_draft(idempotency_key="new")], producer=None, now=soon, bulk=True)
         assert [one.repeated for one in mixed] == [True, False]
+
+    @pytest.mark.parametrize("beside", [[], [a_draft()]], ids=["alone", "in bulk"])
+    def test_what_is_pruned_just_when_it_is_repeated_is_new(
+        self, beside: list[Draft], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        draft, look = a_draft(idempotency_key="k"), acceptance.standing
+        [first] = accepted(draft)
+
+        def prune_and_look(keys: Any) -> Any:
+            monkeypatch.setattr(acceptance, "standing", look)
+            with psycopg.connect(**connection.get_connection_params()) as elsewhere:
+                elsewhere.execute("DELETE FROM notifications_notification WHERE id = %s", [first.id])
+            return look(keys)
+
+        monkeypatch.setattr(acceptance, "standing", prune_and_look)
+        again = accepted(draft, *beside)[0]
+        assert again.id != first.id
+        assert not again.repeated
 
     def test_a_conflict_in_a_bulk_of_one_is_named_by_its_place(self) -> None:
         accepted(a_draft(idempotency_key="k"))
