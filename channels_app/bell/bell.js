@@ -40,7 +40,7 @@ const begin = (host) => {
   const given = (name) => host.getAttribute(name) || "";
   const words = { ...WORDS, ...JSON.parse(given("words") || "{}") };
   const key = "belfry " + given("recipient");
-  const device = (localStorage.belfry ||= Math.random());
+  const device = (localStorage.belfry ||= "b" + Math.random());
   const items = new Map();
   const tabs = new BroadcastChannel(key);
   let unread = +given("unread"), cursor = localStorage[key], link = "connecting", token = given("token");
