@@ -230,6 +230,13 @@ LIVE_FRAMES_PER_S = integer(
 )
 LIVE_SPREAD_S = seconds("BELFRY_LIVE_SPREAD_S", "10", "Seconds over which clients come back after a shutdown.")
 
+# --- The page for trying things out --------------------------------------------------------------
+DEMO = flag("BELFRY_DEMO", "no", "The page /demo/, where staff send themselves notifications. ./belfry up has it.")
+DEMO_WORLD = text(
+    "BELFRY_DEMO_WORLD", "", "Where the mailbox and the receiver of that page are. ./belfry up --demo starts them."
+)
+DEMO_SMTP_PORT = integer("BELFRY_DEMO_SMTP_PORT", "0", "The port of that mailbox, on the same host.")
+
 # --- The embedded default ------------------------------------------------------------------------
 HOME = text("BELFRY_HOME", "", "Data folder of the embedded default. ./belfry sets it to .data in the checkout.")
 PG_BIN = text("PG_BIN", "", "Folder of PostgreSQL's programs, 15 or newer. Empty: the wheel's, else those on the PATH.")

@@ -239,3 +239,8 @@ BELFRY_LIVE_DEGRADED_CHECK_S = env.LIVE_DEGRADED_CHECK_S.read()
 BELFRY_LIVE_FRAME_BYTES = env.LIVE_FRAME_BYTES.read()
 BELFRY_LIVE_FRAMES_PER_S = env.LIVE_FRAMES_PER_S.read()
 BELFRY_LIVE_SPREAD_S = env.LIVE_SPREAD_S.read()
+
+# --- The page for trying things out: whether there is one, and the small world that it sends to.
+BELFRY_DEMO = env.DEMO.read()
+BELFRY_DEMO_WORLD = env.DEMO_WORLD.read().rstrip("/")
+BELFRY_DEMO_SMTP_PORT = env.DEMO_SMTP_PORT.read()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.conf import settings
+from django.urls import reverse
 
 from notifications.admin import badges, status
 from notifications.admin.wording import title_of
@@ -24,5 +26,6 @@ def about(letter: DeadLetter) -> str:
 
 @register.inclusion_tag("admin/belfry/status_strip.html")
 def status_strip() -> dict[str, Any]:
-    """Four numbers with links, and the first steps in a new house."""
-    return {"figures": status.figures(), "steps": status.first_steps()}
+    """Four numbers with links, the first steps in a new house, and where to try things out."""
+    demo = reverse("demo") if settings.BELFRY_DEMO else ""
+    return {"figures": status.figures(), "steps": status.first_steps(), "demo": demo}

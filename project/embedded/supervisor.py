@@ -185,6 +185,7 @@ class Supervisor:
             **self.home.keys(),
             env.PUBLIC_URL.name: self.url,
             env.LIVE_URL.name: self.live_url,
+            env.DEMO.name: "yes",
             env.SHUTDOWN_GRACE_S.name: _GRACE_S,
             env.LOG_FORMAT.name: "human",
             env.HOME.name: str(self.home.path),

@@ -17,7 +17,8 @@ from types import FrameType
 from project.embedded.console import Console, Follower
 from project.embedded.process import StartFailed
 from project.embedded.supervisor import ROOT, Supervisor
-from project.env import HOME
+from project.env import ALLOWED_NETWORKS, DEMO_SMTP_PORT, DEMO_WORLD, HOME
+from project.outside.world import World
 
 DEFAULT_PORT = 8000
 _ME = "belfry"
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
             host=options.host,
             port=options.port,
             live_port=live_port,
+            extra_env=to_reach(stack.enter_context(World())) if options.demo else {},
             report=console.say,
         )
         follower = Follower(belfry.home.logs, console)
@@ -58,8 +60,21 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=int, default=DEFAULT_PORT, help="of the web side; 0 takes a free one (%(default)s)"
     )
     parser.add_argument("--live-port", type=int, help="of the live streams; 0 takes a free one (that of web, and one)")
+    parser.add_argument(
+        "--demo", action="store_true", help="with a mailbox and a receiver of webhooks for the page /demo/"
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (%(default)s)")
     return parser
+
+
+def to_reach(world: World) -> dict[str, str]:
+    """What lets channels reach a mailbox and a receiver on this machine, and the page know of them."""
+    here = f"{World.smtp_host}/32"
+    return {
+        ALLOWED_NETWORKS.name: ",".join([*map(str, ALLOWED_NETWORKS.read()), here]),
+        DEMO_WORLD.name: world.url,
+        DEMO_SMTP_PORT.name: str(world.smtp_port),
+    }
 
 
 def check_port(host: str, port: int) -> None:
@@ -94,6 +109,7 @@ def _stop_on_signals() -> threading.Event:
 
 def _welcome(console: Console, belfry: Supervisor) -> None:
     console.say(_ME, f"admin      {belfry.url}/admin/")
+    console.say(_ME, f"try it     {belfry.url}/demo/")
     console.say(_ME, f"API docs   {belfry.url}/api/docs/")
     console.say(_ME, f"live       {belfry.live_url}/rt/health")
     login = belfry.home.first_login()

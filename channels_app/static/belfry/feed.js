@@ -1,9 +1,9 @@
 /** A feed without a face: says what changes, and goes on where it was. `docs/bell.md` has an example. */
-export const feed = ({ api = "/api/v1", stream = "/rt", token, store = "belfry feed", onChange, onState, onLink }) => {
+export const feed = ({ api = "/api/v1", stream = "/rt", headers, store = "my-feed", onChange, onState, onLink }) => {
   let cursor = localStorage[store] ?? "", wait_ms = 500, source, timer, ended;
   const reached = (upto) => (localStorage[store] = cursor = upto);
   const call = async (path, method = "GET") => {
-    const answer = await fetch(api + path, { method, headers: token && { Authorization: `Bearer ${await token()}` } });
+    const answer = await fetch(api + path, { method, headers: await headers?.() });
     return answer.ok ? answer.json() : Promise.reject(answer);
   };
   const again = async (after_ms = (wait_ms = Math.min(2 * wait_ms, 3e4)) * (0.5 + Math.random())) => {
@@ -15,7 +15,7 @@ export const feed = ({ api = "/api/v1", stream = "/rt", token, store = "belfry f
     if (!ended) timer = setTimeout(() => open().catch(() => again()), after_ms);
   };
   const open = async () => {
-    const ticket = token ? "&ticket=" + (await call("/rt/ticket", "POST")).ticket : "";
+    const ticket = headers ? "&ticket=" + (await call("/rt/ticket", "POST")).ticket : "";
     (source = new EventSource(`${stream}/sse?last_event_id=${cursor}${ticket}`)).onerror = () => again();
     const on = (type, then) => source.addEventListener(type, (e) => then(JSON.parse(e.data), e.lastEventId));
     for (const type of ["new", "updated", "deleted", "reset"])
