@@ -2,56 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 from notifications.api.caller import Caller
+from notifications.api.remembered import Remembered
 from notifications.models import ApiKey
-
-#: How long a process believes what it read of a key. A revoked key is refused everywhere after it.
-BELIEVED_FOR_S = 3.0
-
-#: Keys that a process remembers at most. What is not remembered is read again.
-_MOST_REMEMBERED = 10_000
-
-
-class RememberedKeys:
-    """Callers by the digest of their key, for a few seconds, so that a busy producer costs no query.
-
-    Only keys that exist are remembered: guesses fill nothing.
-    """
-
-    def __init__(self, read: Callable[[str], Caller | None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._read = read
-        self._clock = clock
-        self._known: dict[str, tuple[float, Caller]] = {}
-
-    def caller(self, digest: str) -> Caller | None:
-        """Who has the key with this digest, or None."""
-        known = self._known.get(digest)
-        if known is not None and known[0] > self._clock():
-            return known[1]
-        return self._learn(digest)
-
-    def _learn(self, digest: str) -> Caller | None:
-        until = self._clock() + BELIEVED_FOR_S
-        caller = self._read(digest)
-        if caller is None:
-            self._known.pop(digest, None)
-            return None
-        if len(self._known) >= _MOST_REMEMBERED:
-            self._known = {}
-        self._known[digest] = (until, caller)
-        return caller
-
-    def forget(self) -> None:
-        """Believe nothing any more."""
-        self._known = {}
 
 
 def _read(digest: str) -> Caller | None:
@@ -67,12 +25,13 @@ def _read(digest: str) -> Caller | None:
     )
 
 
-REMEMBERED = RememberedKeys(_read)
+#: Callers by the digest of their key.
+REMEMBERED = Remembered(_read)
 
 
 def is_operator(text: str) -> bool:
     """Whether this is the key of an operator for all streamers."""
-    caller = REMEMBERED.caller(ApiKey.digest_of(text))
+    caller = REMEMBERED.find(ApiKey.digest_of(text))
     return caller is not None and caller.is_operator and not caller.is_bound
 
 
@@ -85,7 +44,7 @@ class BearerKey(BaseAuthentication):
             return None
         if scheme.lower() != "bearer":
             raise AuthenticationFailed("Use `Authorization: Bearer` and an API key.")
-        caller = REMEMBERED.caller(ApiKey.digest_of(text.strip()))
+        caller = REMEMBERED.find(ApiKey.digest_of(text.strip()))
         if caller is None:
             raise AuthenticationFailed("This API key does not exist or was revoked.")
         return caller, caller

@@ -14,7 +14,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from channels_app.models import Channel, ChannelQuerySet
-from notifications.models import ApiKey, DeadLetter, Delivery, Notification, Policy, Streamer
+from notifications.models import ApiKey, DeadLetter, Delivery, Follow, Notification, Policy, Streamer
 from notifications.models.dead_letter import DeadLetterQuerySet
 from notifications.models.delivery import DeliveryQuerySet
 from notifications.models.notification import NotificationQuerySet
@@ -75,6 +75,11 @@ class Caller:
         """Those that its streamer owns, or all; without the deleted ones."""
         rows = Channel.objects.current()
         return rows.filter(owner_key=self.streamer_key) if self.is_bound else rows
+
+    def follows(self) -> QuerySet[Follow]:
+        """Of its streamer, or all."""
+        rows = Follow.objects.all()
+        return rows.filter(streamer=self.streamer_id) if self.is_bound else rows
 
     def policies(self) -> QuerySet[Policy]:
         """Its streamer's, or all."""

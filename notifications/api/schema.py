@@ -8,9 +8,27 @@ import msgspec
 
 from notifications.api.channel_control import PauseRequest
 from notifications.api.dead_letters import DiscardManyRequest, DiscardRequest, ReplayRequest
+from notifications.api.inbox import AckRequest, ItemsRequest, ReadRequest, SeenRequest
 from notifications.api.problems import MEDIA_TYPE
 from notifications.api.replay_jobs import ReplayJobRequest
+from notifications.api.ticket import TicketRequest
 from notifications.draft import Bulk, Draft
+
+#: Bodies that msgspec checks.
+_BODIES = (
+    Draft,
+    Bulk,
+    ReplayRequest,
+    DiscardRequest,
+    DiscardManyRequest,
+    ReplayJobRequest,
+    PauseRequest,
+    AckRequest,
+    ReadRequest,
+    SeenRequest,
+    ItemsRequest,
+    TicketRequest,
+)
 
 _REFERENCE = {"$ref": "#/components/schemas/Problem"}
 
@@ -40,7 +58,7 @@ _PROBLEM = {
 
 _WORDS = {
     400: "The request is not valid.",
-    401: "No API key, or one that is not valid.",
+    401: "No API key or feed token, or one that is not valid.",
     403: "The caller may not do that.",
     404: "Nothing there, or nothing that the caller may see.",
     409: "It cannot be done as things stand.",
@@ -54,7 +72,7 @@ def complete(result: dict[str, Any], **_: object) -> dict[str, Any]:
     """Drf-spectacular's last step: add the components, and the problems that each operation may answer with."""
     schemas: dict[str, Any] = result.setdefault("components", {}).setdefault("schemas", {})
     structs = msgspec.json.schema_components(
-        [Draft, Bulk, ReplayRequest, DiscardRequest, DiscardManyRequest, ReplayJobRequest, PauseRequest],
+        _BODIES,
         ref_template="#/components/schemas/{name}",
     )[1]
     schemas.update({"Problem": _PROBLEM, **structs})

@@ -12,13 +12,16 @@ from notifications.api.channels import Channels
 from notifications.api.dead_letters import DeadLetters
 from notifications.api.deliveries import Deliveries
 from notifications.api.event_types import EventTypes
+from notifications.api.follows import Follows
 from notifications.api.health import Health
+from notifications.api.inbox import Inbox
 from notifications.api.not_there import NotThere
 from notifications.api.notifications import Notifications, NotificationsInBulk
 from notifications.api.policies import Policies
 from notifications.api.replay_jobs import ReplayJobs
 from notifications.api.resource import Resources
 from notifications.api.streamers import Streamers
+from notifications.api.ticket import Ticket
 from notifications.api.transports import Transports
 
 
@@ -69,6 +72,22 @@ V1 = [
     path("channels/<key:key>/resume", ChannelControl.as_view({"post": "resume"}), name="channels-resume"),
     path("channels/<key:key>/restore", ChannelControl.as_view({"post": "restore"}), name="channels-restore"),
     *_resource("policies", "int:id", Policies),
+    path("follows", Follows.as_view({"get": "list", "post": "create"}), name="follows"),
+    path(
+        "follows/<int:id>",
+        Follows.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"}),
+        name="follows-one",
+    ),
+    path("inbox", Inbox.as_view({"get": "page"}), name="inbox"),
+    path("inbox/state", Inbox.as_view({"get": "state"}), name="inbox-state"),
+    path("inbox/changes", Inbox.as_view({"get": "changes"}), name="inbox-changes"),
+    path("inbox/ack", Inbox.as_view({"post": "ack"}), name="inbox-ack"),
+    path("inbox/read", Inbox.as_view({"post": "read"}), name="inbox-read"),
+    path("inbox/unread", Inbox.as_view({"post": "unread"}), name="inbox-unread"),
+    path("inbox/seen", Inbox.as_view({"post": "seen"}), name="inbox-seen"),
+    path("inbox/archive", Inbox.as_view({"post": "archive"}), name="inbox-archive"),
+    path("inbox/<uuid:id>", Inbox.as_view({"delete": "delete"}), name="inbox-one"),
+    path("rt/ticket", Ticket.as_view({"post": "create"}), name="rt-ticket"),
     path("event-types", EventTypes.as_view(), name="event-types"),
     path("transports", Transports.as_view(), name="transports"),
     path("health", Health.as_view(), name="health"),

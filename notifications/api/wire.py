@@ -1,4 +1,4 @@
-"""Bodies: JSON in and out by msgspec, bounded in size, and every fault of a body named.
+"""Bodies: JSON in and out by msgspec, bounded in size, and every fault of a body or a query named.
 
 A view may declare `body_type`, a msgspec type; `request.data` is then that, already checked, and no
 serializer stands between. Without it, `request.data` is plain JSON for a serializer.
@@ -89,6 +89,14 @@ def body_of(request: Request, body_type: type[B]) -> B:
     if not isinstance(body, body_type):
         raise invalid(("", "The body is empty. Send JSON, with a Content-Length."))
     return body
+
+
+def query_of(request: Request, query_type: type[B]) -> B:
+    """The query as `query_type`, whose fields are told from text. Raises `Problem` that names the field at fault."""
+    try:
+        return msgspec.convert(request.query_params.dict(), type=query_type, strict=False)
+    except msgspec.ValidationError as error:
+        raise invalid(_named(str(error))) from None
 
 
 def _bounded(stream: IO[Any], limit: int) -> bytes:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings
 from rest_framework.test import APIClient
 
-from notifications.api import authentication, health
+from notifications.api import authentication, feed_reader, health
 from notifications.models import ApiKey, Streamer
 
 #: A client that speaks as a key with this role, bound to this streamer.
@@ -18,7 +20,15 @@ ClientFor = Callable[..., APIClient]
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> None:
     authentication.REMEMBERED.forget()
+    feed_reader.SECRETS.forget()
     health.KEPT.forget()
+
+
+@pytest.fixture
+def unknown_states() -> None:
+    """Redis knows of no feed how it stands."""
+    with redis.Redis.from_url(settings.BELFRY_REDIS_URL) as client:
+        client.flushdb()
 
 
 @pytest.fixture

@@ -23,6 +23,11 @@ FIELDS = {
     "dead-letters/discard": "ids channel fingerprint outcome since reason dry_run",
     "replay-jobs": "ids channel fingerprint outcome streamer event_type since until pace_per_s dry_run",
     "channels/ops/pause": "seconds",
+    "follows": "recipient streamer min_priority",
+    "inbox/ack?recipient=ann": "device upto ids",
+    "inbox/read?recipient=ann": "ids upto all",
+    "inbox/archive?recipient=ann": "ids",
+    "rt/ticket?recipient=ann": "device",
 }
 #: Where something is that can be changed.
 CHANGED = {"streamers": "streamers/nightowl", "channels": "channels/ops", "policies": "policies/{policy}"}
@@ -93,7 +98,18 @@ def test_any_body_is_answered(path: str, data: st.DataObject, operator: APIClien
 @ANYTHING
 @given(
     path=st.sampled_from(
-        ["notifications", "deliveries", "dead-letters", "dead-letters/groups", "streamers", "policies"]
+        [
+            "notifications",
+            "deliveries",
+            "dead-letters",
+            "dead-letters/groups",
+            "streamers",
+            "policies",
+            "follows",
+            "inbox",
+            "inbox/state",
+            "inbox/changes",
+        ]
     ),
     query=st.dictionaries(
         st.sampled_from(
@@ -111,6 +127,11 @@ def test_any_body_is_answered(path: str, data: st.DataObject, operator: APIClien
                 "decided",
                 "tag",
                 "scope",
+                "recipient",
+                "before",
+                "after",
+                "category",
+                "unread",
             ]
         )
         | WORDS,

@@ -9,9 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from notifications import clock
-from notifications.api import authentication
-from notifications.api.authentication import BELIEVED_FOR_S, RememberedKeys
+from notifications.api import authentication, remembered
 from notifications.api.caller import Caller
+from notifications.api.remembered import BELIEVED_FOR_S, Remembered
 from notifications.models import ApiKey, Streamer
 from tests.notifications.api.problem import fields_of
 
@@ -38,27 +38,27 @@ def test_a_key_is_looked_up_once_in_a_while(
 def test_a_revoked_key_is_refused_within_five_seconds() -> None:
     now, revoked = [100.0], False
     caller = Caller(name="x", role="operator")
-    keys = RememberedKeys(lambda _: None if revoked else caller, clock=lambda: now[0])
-    assert keys.caller("d") is caller
+    keys = Remembered(lambda _: None if revoked else caller, clock=lambda: now[0])
+    assert keys.find("d") is caller
     revoked = True
-    assert keys.caller("d") is caller
+    assert keys.find("d") is caller
     assert BELIEVED_FOR_S < 5
     now[0] += BELIEVED_FOR_S
-    assert keys.caller("d") is None
+    assert keys.find("d") is None
 
 
 def test_guesses_are_not_remembered() -> None:
-    keys = RememberedKeys(lambda _: None)
+    keys: Remembered[Caller] = Remembered(lambda _: None)
     for n in range(100):
-        keys.caller(str(n))
+        keys.find(str(n))
     assert keys._known == {}
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(authentication, "_MOST_REMEMBERED", 10)
-    keys = RememberedKeys(lambda _: Caller(name="x", role="operator"))
+    monkeypatch.setattr(remembered, "MOST_REMEMBERED", 10)
+    keys = Remembered(lambda _: Caller(name="x", role="operator"))
     for n in range(100):
-        keys.caller(str(n))
+        keys.find(str(n))
     assert len(keys._known) <= 10
 
 
