@@ -3,13 +3,16 @@
 Fields of an entry: `u` recipient, `e` epoch, `s` seq, `k` kind (new, updated, deleted, kick, reset), `v` version,
 `n` unread, `t` when it was committed (seconds since 1970), `d` the item as JSON (absent when it is large: read it
 from Postgres). To everybody: `u=*`, `b` the broadcast's id. A kick: `k=kick`, `u`, and `device` or not.
-A reset: `k=reset`, `u`, `e`.
+A reset: `k=reset`, `u`, `e`. A loss: `u=*`, `k=lost`.
 
-A hint may be lost: the numbers of a feed are dense, so that whoever misses one finds out.
+A hint may be lost: the numbers of a feed are dense, so that whoever misses one finds out. Where none follows that would
+take long; so who could not send some says so as soon as Redis is back, and the live processes compare positions.
 """
 
 from __future__ import annotations
 
+import random
+import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -21,7 +24,7 @@ from django.conf import settings
 from prometheus_client import Counter
 
 from channels_app.feed.item import EVERYONE, Change
-from channels_app.feed.unread import feed_volatile
+from channels_app.feed.unread import REST_S, feed_volatile
 from channels_app.volatile import Away, Script
 
 #: The largest item that travels in a hint, in bytes of JSON.
@@ -39,6 +42,9 @@ _HINT = Script("feed_hint")
 _ENTRIES, _BYTES = 500, 512 * 1024
 
 Entry = tuple[str, list[str]]
+
+#: Taken while somebody waits to tell of a loss.
+_TELLING = threading.Lock()
 
 
 def streams(shards: int) -> list[str]:
@@ -121,4 +127,20 @@ def _add(batch: Sequence[Entry]) -> bool:
         answers = [None] * len(batch)
     lost = answers.count(None)
     DROPPED.inc(lost)
+    if lost:
+        _tell_of_loss_later()
     return not lost
+
+
+def _tell_of_loss_later() -> None:
+    if _TELLING.acquire(blocking=False):
+        # Redis is left alone until then.
+        timer = threading.Timer(REST_S * random.uniform(1.0, 1.2), _tell_of_loss)
+        timer.daemon = True
+        timer.start()
+
+
+def _tell_of_loss() -> None:
+    # Whatever is lost from now on is told of by somebody else; this too, where it does not get through.
+    _TELLING.release()
+    _send([(EVERYONE, ["u", EVERYONE, "k", "lost"])])

@@ -21,7 +21,9 @@ class Hearing:
     def hear(self, entry: Entry) -> None:
         """Raises `KeyError` or `ValueError` for what is no hint."""
         recipient = entry[b"u"].decode()
-        if recipient == EVERYONE:
+        if recipient == EVERYONE and entry.get(b"k") == b"lost":
+            self._hub.suspicious.set()
+        elif recipient == EVERYONE:
             self._broadcast()
         elif self._hub.knows(recipient):
             self._hear_of(recipient, entry)

@@ -1,0 +1,42 @@
+"""Whoever could not send hints says so as soon as Redis is back, and clients have what they missed soon after."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import pytest
+import redis
+
+from channels_app.feed import hints
+from tests.channels_app.live.running import Running, eventually, tell
+
+
+def not_taken() -> float:
+    return hints.DROPPED._value.get()
+
+
+def test_what_redis_did_not_take_reaches_clients_though_nothing_follows(
+    start: Callable[..., Running], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hints, "REST_S", 0.2)
+    live = start(check_s=3600.0)
+    with live.stream("ada") as stream:
+        stream.until("state")
+        before = not_taken()
+        # A call failed a moment ago, and it is left alone.
+        monkeypatch.setattr(hints.feed_volatile(), "_rests_until", time.monotonic() + 0.1)
+        tell("ada", "unheard of")
+        assert not_taken() == before + 1
+        assert json.loads(stream.take(1)[0].data)["title"] == "unheard of"
+
+
+def test_a_loss_is_told_of_again_until_that_gets_through(bus: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hints, "REST_S", 0.1)
+    monkeypatch.setattr(hints.feed_volatile(), "_rests_until", time.monotonic() + 0.5)
+    tell("ada", "unheard of")
+    stream = hints.stream("*", 4)
+    eventually(lambda: bus.xlen(stream) > 0)
+    [(_, fields)] = bus.xrange(stream)
+    assert fields == {b"u": b"*", b"k": b"lost"}
