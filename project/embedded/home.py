@@ -122,7 +122,16 @@ def write_private(path: Path, content: str) -> None:
     draft.replace(path)
 
 
+#: Below those that systems give to outgoing connections (from 32768 on with Linux): who is to listen at one of these
+#: in a few seconds still finds it free then.
+_PORTS = range(20_000, 32_000)
+_TRIES = 100
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A port at which nobody listens. Raises `OSError` when none is found."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind((host, secrets.choice(_PORTS)))
+            return int(probe.getsockname()[1])
+    raise OSError(f"no free port of {host} between {_PORTS.start} and {_PORTS.stop}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from project.embedded.home import Home, InUse
+from project.embedded.home import Home, InUse, free_port
 
 
 def mode(path: Path) -> int:
@@ -57,3 +58,12 @@ def test_the_first_login_is_kept_until_it_is_forgotten(tmp_path: Path) -> None:
     assert mode(home.path / "first-login") == 0o600
     home.forget_first_login()
     assert home.first_login() is None
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_could_take_before_it_is_used() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", free_port()))
+        taken = listener.getsockname()[1]
+        found = {free_port() for _ in range(200)}
+    assert max(found) < 32_768
+    assert taken not in found
