@@ -14,12 +14,12 @@ import json
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import IO, Any
 
+import msgspec
 import uvloop
 
 from channels_app import feed_tokens
@@ -88,7 +88,7 @@ class Audience:
         return {"people": sorted({client.replica.recipient for client in slow})}
 
     def _keep(self, path: Path) -> Words:
-        path.write_text(json.dumps([asdict(client.replica) for client in self._clients]))
+        path.write_bytes(msgspec.json.encode([client.replica for client in self._clients]))
         return {
             "connects": sum(client.connects for client in self._clients),
             "sent_away": sum(client.sent_away for client in self._clients),

@@ -16,7 +16,7 @@ from tests.channels_app.live.running import Running, eventually, tell
 
 
 def not_taken() -> float:
-    return hints.DROPPED._value.get()
+    return float(hints.DROPPED._value.get())
 
 
 def test_what_redis_did_not_take_reaches_clients_though_nothing_follows(
