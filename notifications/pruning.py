@@ -1,4 +1,4 @@
-"""Forgetting: notifications that ended long ago go, with their deliveries, attempts and dead letters."""
+"""Forgetting: notifications that ended long ago go, with their deliveries, attempts and dead letters. And in feeds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 from django.conf import settings
 
+from channels_app.feed import retention as feeds
 from notifications.models import retention
 
 #: Notifications looked at in one transaction, so that none is long.
@@ -25,13 +26,15 @@ _pruning = threading.Lock()
 def prune(now: datetime) -> int:
     """Delete what was accepted before the retention time and has nothing open. Returns how many.
 
-    A dead letter on which nobody decides keeps it for longer, though not for ever. Does nothing
-    where a run is under way already, here or in another process.
+    A dead letter on which nobody decides keeps it for longer, though not for ever. Feed items go by times
+    of their own. Does nothing where a run is under way already, here or in another process.
     """
     if not _pruning.acquire(blocking=False):
         return 0
     try:
-        return _prune(now, give_up_at=time.monotonic() + BUDGET_S)
+        deleted = _prune(now, give_up_at=time.monotonic() + BUDGET_S)
+        feeds.prune(now)
+        return deleted
     finally:
         _pruning.release()
 

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from django.db import InterfaceError, OperationalError, transaction
 
+from channels_app.feed import retention
 from notifications import lanes, replays, rulebook, slowness
 from notifications.models import audience, due, transitions, unrouted
 from notifications.policy import Decision, Verb, decide
@@ -68,6 +69,7 @@ class Swept:
 
     taken_back: int = 0
     ended: int = 0
+    expired_items: int = 0
     promoted: int = 0
     moved_aside: int = 0
     woken: list[str] = field(default_factory=list)
@@ -121,7 +123,7 @@ def sweep(now: datetime) -> Swept:
             _log.exception("sweep_failed", part=part.__name__)
             failures.append(error)
     found.duration_ms = (time.perf_counter() - began) * 1000
-    level = _log.info if found.taken_back or found.ended or found.promoted else _log.debug
+    level = _log.info if found.taken_back or found.ended or found.expired_items or found.promoted else _log.debug
     level("swept", **asdict(found))
     if failures:
         raise failures[0]
@@ -145,6 +147,10 @@ def _end_overdue(found: Swept, now: datetime) -> None:
     found.ended = transitions.cancel_overdue(now=now, limit=LIMIT)
 
 
+def _expire_items(found: Swept, now: datetime) -> None:
+    found.expired_items = len(retention.expire(now))
+
+
 def _promote(found: Swept, now: datetime) -> None:
     found.promoted = promote_due(now)
 
@@ -162,7 +168,7 @@ def _advance_replays(found: Swept, now: datetime) -> None:
 
 
 #: In the order in which they help each other: what was moved is woken in the same sweep.
-_PARTS = (_take_back, _end_overdue, _promote, _move_aside, _wake, _advance_replays)
+_PARTS = (_take_back, _end_overdue, _expire_items, _promote, _move_aside, _wake, _advance_replays)
 
 
 def promote_due(now: datetime) -> int:

@@ -12,6 +12,12 @@ from notifications import priority
 from notifications.models.streamer import Streamer
 
 
+class FollowQuerySet(models.QuerySet["Follow"]):
+    def end_all(self, recipient: str) -> int:
+        """Forget whom `recipient` follows. Returns how many."""
+        return self.filter(recipient=recipient).delete()[0]
+
+
 class Follow(models.Model):
     """One recipient, one streamer, and from which priority on."""
 
@@ -29,6 +35,8 @@ class Follow(models.Model):
         help_text="From here on, 0 to 10: low is 2, normal 5, high 8, critical 10. 0: everything.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = FollowQuerySet.as_manager()
 
     class Meta:
         ordering = ["id"]

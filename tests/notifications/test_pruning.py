@@ -14,17 +14,19 @@ from django.db import transaction
 from pytest_django.fixtures import Settings
 from structlog.testing import capture_logs
 
-from channels_app.models import Channel
+from channels_app.models import Channel, InboxItem
 from notifications import clock, dead_letters, pruning
 from notifications.models import Attempt, DeadLetter, Delivery, Notification, retention, statement
 from notifications.states import OPEN, State
 from tests.notifications.scene import (
     a_delivery,
     a_notification,
+    accept,
     at_once,
     channel_at,
     in_background,
     many_dead_letters,
+    route,
     states,
 )
 
@@ -266,3 +268,12 @@ class TestAtTheSameTime:
         for _ in range(20):
             an_old_one(channel, State.DELIVERED)
         assert sum(at_once(*[pruned] * 4)) == 20
+
+
+def test_feeds_are_pruned_in_the_same_run(settings: Settings) -> None:
+    accept(recipients=["ann"])
+    route()
+    pruning.prune(clock.now() + timedelta(days=settings.BELFRY_FEED_UNREAD_DAYS - 1))
+    assert InboxItem.objects.filter(deleted_at=None).count() == 1
+    pruning.prune(clock.now() + timedelta(days=settings.BELFRY_FEED_UNREAD_DAYS + 1))
+    assert InboxItem.objects.filter(deleted_at=None).count() == 0

@@ -13,7 +13,8 @@ import redis
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from channels_app.models import Channel
+from channels_app.feed import reading
+from channels_app.models import Channel, InboxState
 from channels_app.registry import AnyTransport
 from notifications import clock, lanes
 from notifications import sweep as sweep_module
@@ -36,6 +37,7 @@ from tests.notifications.scene import (
     idempotency_ids,
     in_background,
     outcomes,
+    route,
     row_of,
     states,
     sweep,
@@ -373,3 +375,15 @@ class TestOnePartFails:
             sweep()
         expired.refresh_from_db()
         assert expired.state == "cancelled"
+
+
+@pytest.mark.django_db
+def test_feed_items_are_deleted_when_they_expire() -> None:
+    """S2-AR-04, S2-BG-04: there is one moment for the list, the count and the acks"""
+    ends = clock.now() + HOUR
+    accept(recipients=["ann"], expires_at=ends)
+    route()
+    assert sweep().expired_items == 0
+    assert sweep(ahead=HOUR).expired_items == 1
+    assert reading.page("ann", now=clock.now()).items == []
+    assert InboxState.objects.get(pk="ann").unread == 0
