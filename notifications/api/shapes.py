@@ -71,7 +71,7 @@ class NotificationSummary(serializers.ModelSerializer[Notification]):
         model = Notification
         fields = [
             "id", "event_type", "priority", "priority_label", "title", "body", "data", "streamer", "recipients",
-            "scheduled_at", "expires_at", "accepted_at", "routed_at", "routing_note", "withdrawn_at", "state",
+            "scheduled_at", "expires_at", "accepted_at", "routed_at", "routing_note", "withdrawn_at", "feeds", "state",
         ]  # fmt: skip
 
     def get_streamer(self, notification: Notification) -> str | None:
@@ -88,7 +88,9 @@ class NotificationDetail(NotificationSummary):
     deliveries = DeliveryInNotification(many=True, read_only=True)
 
     class Meta(NotificationSummary.Meta):
-        fields = [*NotificationSummary.Meta.fields, "deliveries"]
+        fields = [
+            *NotificationSummary.Meta.fields, "first_ack_at", "first_ack_device", "first_ack_recipient", "deliveries",
+        ]  # fmt: skip
 
 
 class AcceptedSerializer(serializers.Serializer[Any]):

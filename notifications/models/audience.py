@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from channels_app.feed.item import EVERYONE
+from channels_app.feed.item import EVERYONE, Delivered
 from notifications.models import statement
 
 #: What stands between recipients on their way into an array; no recipient's key can contain it.
@@ -59,6 +59,22 @@ SET feeds = v.feeds, feed_due_at = v.due_at, feed_after = v.after, routing_note 
 FROM unnest(%(ids)b::uuid[], %(feeds)b::int4[], %(due_ats)b::timestamptz[], %(after)b::text[], %(notes)b::text[])
     AS v(id, feeds, due_at, after, note)
 WHERE n.id = v.id
+"""
+
+# Locked in the order of their ids, so that two who tell of the same ones never wait for each other.
+_NOTE_FIRST_ACKS = """
+WITH said AS (
+    SELECT DISTINCT ON (id) * FROM unnest(%(ids)b::uuid[], %(ats)b::timestamptz[], %(devices)b::text[],
+        %(recipients)b::text[]) WITH ORDINALITY AS v(id, at, device, recipient, place)
+    ORDER BY id, at, place
+), fresh AS (
+    SELECT n.id FROM notifications_notification n
+    WHERE n.id = ANY(%(ids)b::uuid[]) AND n.first_ack_at IS NULL ORDER BY n.id FOR NO KEY UPDATE
+)
+UPDATE notifications_notification n
+SET first_ack_at = said.at, first_ack_device = said.device, first_ack_recipient = said.recipient
+FROM fresh JOIN said ON said.id = fresh.id
+WHERE n.id = fresh.id AND n.first_ack_at IS NULL
 """
 
 
@@ -118,5 +134,20 @@ def note(written: Sequence[Written]) -> None:
             "due_ats": [one.due_at for one in written],
             "after": [one.after for one in written],
             "notes": [one.note for one in written],
+        },
+    )
+
+
+def note_first_acks(delivered: Sequence[Delivered]) -> None:
+    """Remember, of notifications that no device had so far, which was the first. Items have a source."""
+    if not delivered:
+        return
+    statement.run(
+        _NOTE_FIRST_ACKS,
+        {
+            "ids": [one.source for one in delivered],
+            "ats": [one.at for one in delivered],
+            "devices": [one.device for one in delivered],
+            "recipients": [one.recipient for one in delivered],
         },
     )

@@ -12,7 +12,7 @@ from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.utils.functional import cached_property
 from uuid_utils.compat import uuid7
 
-from channels_app.feed.item import MAX_RECIPIENT
+from channels_app.feed.item import MAX_DEVICE, MAX_RECIPIENT
 from notifications.models.api_key import ApiKey
 from notifications.models.streamer import Streamer
 from notifications.priority import Priority
@@ -84,6 +84,11 @@ class Notification(models.Model):
     feed_due_at = models.DateTimeField(null=True, blank=True)
     #: The recipients up to this one, in the order of their keys' bytes, have it.
     feed_after = models.CharField(max_length=MAX_RECIPIENT, blank=True, db_default="", db_collation="C")
+
+    #: The first device that acknowledged an item of it, in whose feed, and when.
+    first_ack_at = models.DateTimeField(null=True, blank=True)
+    first_ack_device = models.CharField(max_length=MAX_DEVICE, blank=True, db_default="")
+    first_ack_recipient = models.CharField(max_length=MAX_RECIPIENT, blank=True, db_default="", db_collation="C")
 
     objects = NotificationQuerySet.as_manager()
 
