@@ -166,6 +166,8 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
                 "subtitle": title_of(notification),
                 "told": timeline.tell(notification.pk),
                 "most_told": timeline.MOST_TOLD,
+                "feeds": timeline.of_feeds(notification),
+                "counted": timeline.counted(notification),
                 "standing": badges.badge(notification.state),
                 "may_withdraw": self.has_withdraw_permission(request) and notification.withdrawn_at is None,
                 "is_open": notification.state == Notification.Summary.WAITING,

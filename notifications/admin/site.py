@@ -15,8 +15,15 @@ _ORDER = (
     "DeadLetter",
     "ReplayJob",
     "Streamer",
+    "Follow",
     "Policy",
     "ApiKey",
+    "Channel",
+    "InboxState",
+    "InboxItem",
+    "Device",
+    "Broadcast",
+    "FeedKey",
 )
 _APPS = ("notifications", "channels_app", "auth", "admin")
 

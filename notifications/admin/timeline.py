@@ -9,12 +9,17 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from channels_app.feed import reading
+from channels_app.feed.item import Told as ToldInFeeds
 from notifications.admin import badges
-from notifications.models import Attempt, DeadLetter, Delivery
+from notifications.models import Attempt, DeadLetter, Delivery, Notification
 from notifications.states import State
 
 #: Deliveries that one page tells of; the list of deliveries has the rest.
 MOST_TOLD = 50
+
+#: Feeds that one page counts over.
+MOST_COUNTED = 10_000
 
 #: `reason_code` of a decision at routing → the scope of the policy stands in the sentence itself.
 _BY_POLICY = frozenset({"policy_disabled", "event_type", "min_priority"})
@@ -58,6 +63,28 @@ def tell_one(delivery: Delivery) -> Told:
 def _tell(deliveries: QuerySet[Delivery]) -> list[Told]:
     rows = deliveries.select_related("channel", "notification").prefetch_related("attempt_log", "dead_letters")
     return [Told(row, sorted(_steps(row), key=lambda step: (step.ahead, step.at)), standing(row)) for row in rows]
+
+
+def of_feeds(notification: Notification) -> list[Step]:
+    """How it came into feeds, and from there to people; nothing where it is meant for none."""
+    if notification.feeds is None or notification.routed_at is None:
+        return []
+    count = f"{notification.feeds:,} feed" + ("" if notification.feeds == 1 else "s")
+    begun = notification.routed_at
+    if notification.scheduled_at is not None:
+        begun = max(begun, notification.scheduled_at)
+    steps = [Step(begun, f"Written into {count}")]
+    if notification.first_ack_at is not None:
+        who = f"The device {notification.first_ack_device} of {notification.first_ack_recipient} had it first."
+        steps.append(Step(notification.first_ack_at, "Arrived on a device", who))
+    if notification.withdrawn_at is not None:
+        steps.append(Step(notification.withdrawn_at, "Withdrawn: taken out of all feeds"))
+    return sorted(steps, key=lambda step: step.at)
+
+
+def counted(notification: Notification) -> ToldInFeeds | None:
+    """How far it got in the feeds; None where those are too many to be counted for a page."""
+    return reading.told(notification.pk) if 0 < (notification.feeds or 0) <= MOST_COUNTED else None
 
 
 def standing(delivery: Delivery) -> str:
