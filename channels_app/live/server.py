@@ -111,8 +111,9 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 def server(limits: Limits, ready: Callable[[], None] = lambda: None) -> LiveServer:
     """A server, for `run(sockets=[...])`. `ready` is called once it takes connections."""
-    # At the level of information it writes addresses down, and tickets stand in those.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # At the level of information they write addresses down, and tickets stand in those.
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     app = LiveApp(limits)
     given: dict[str, Any] = {"http": StreamProtocol, "ws": SocketProtocol, "loop": "uvloop", "lifespan": "on"}
     config = uvicorn.Config(

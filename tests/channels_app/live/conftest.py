@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -10,7 +10,7 @@ import redis
 from django.conf import settings
 
 from channels_app.live.limits import Limits
-from tests.channels_app.live.running import Running
+from tests.channels_app.live.running import Running, StartsLive
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def bus(transactional_db: None) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def start(bus: redis.Redis) -> Iterator[Callable[..., Running]]:
+def start(bus: redis.Redis) -> Iterator[StartsLive]:
     """Starts live processes, with other limits where they are given."""
     with ExitStack() as stack:
         yield lambda **limits: stack.enter_context(Running(Limits(**limits)))
 
 
 @pytest.fixture
-def live(start: Callable[..., Running]) -> Running:
+def live(start: StartsLive) -> Running:
     return start()

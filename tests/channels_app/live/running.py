@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import socket
+import socket as sockets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
@@ -94,9 +95,26 @@ class Running:
         query = {"ticket": tickets.issue(recipient, now=now()), **query}
         return Socket(self.connect(urlencode(query), protocol=protocol))
 
+    @contextmanager
+    def mute(self, recipient: str, *, transport: str = "ws", buffer: int = 0) -> Iterator[sockets.socket]:
+        """A connection that says nothing after its greeting, and reads only what the test does."""
+        ticket = tickets.issue(recipient, now=now())
+        with sockets.socket() as raw:
+            if buffer:
+                raw.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, buffer)
+            raw.settimeout(WITHIN_S)
+            raw.connect(("127.0.0.1", self.port))
+            lines = [f"GET /rt/{transport}?{urlencode({'ticket': ticket})} HTTP/1.1", "Host: x"]
+            if transport == "ws":
+                lines += ["Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+                lines += ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="]
+            raw.sendall("\r\n".join([*lines, "", ""]).encode())
+            yield raw
+
     def connect(self, query: str = "", *, protocol: str = "belfry.v1", **more: Any) -> ClientConnection:
         address = f"ws://127.0.0.1:{self.port}/rt/ws?{query}"
-        return connect(address, subprotocols=[Subprotocol(protocol)], open_timeout=WITHIN_S, **more)
+        opened: ClientConnection = connect(address, subprotocols=[Subprotocol(protocol)], open_timeout=WITHIN_S, **more)
+        return opened
 
 
 class Stream:
@@ -132,10 +150,19 @@ class Socket:
         self.connection = connection
 
     def __enter__(self) -> Self:
+        self.connection.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.connection.close()
+        self.connection.__exit__(None, None, None)
+
+    def code(self) -> int:
+        """The code with which the other side ends it."""
+        with suppress(ConnectionClosed):
+            while True:
+                self.connection.recv(timeout=WITHIN_S)
+        assert self.connection.close_code is not None
+        return self.connection.close_code
 
     def say(self, **frame: Any) -> None:
         self.connection.send(json.dumps(frame))
@@ -150,5 +177,5 @@ class Socket:
         return frame
 
 
-def free_socket() -> socket.socket:
-    return socket.create_server(("127.0.0.1", 0))
+#: Starts a live process with other limits, as keyword arguments.
+StartsLive = Callable[..., Running]

@@ -1,0 +1,72 @@
+"""The long poll."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from channels_app.live import tickets
+from tests.channels_app.live.running import Running, eventually, now, tell
+
+
+def changes(live: Running, **query: str) -> httpx.Response:
+    query = {"ticket": tickets.issue("ada", now=now()), **query}
+    return httpx.get(f"{live.url}/changes", params=query, timeout=20)
+
+
+def test_what_there_is_comes_at_once(live: Running) -> None:
+    tell("ada", "first", "second")
+    answer = changes(live, after="1-1", wait="10").json()
+    assert [item["title"] for item in answer["items"]] == ["second"]
+    assert (answer["cursor"], answer["reset"], answer["more"]) == ("1-2", "", False)
+    assert answer["state"]["unread"] == 2
+
+
+def test_who_has_no_cursor_is_told_where_the_feed_stands(live: Running) -> None:
+    tell("ada", "first")
+    answer = changes(live, wait="10").json()
+    assert (answer["items"], answer["cursor"]) == ([], "1-1")
+
+
+def test_it_waits_for_the_next_change(live: Running) -> None:
+    tell("ada", "first")
+    live.wait_for_bus()
+    found: list[Any] = []
+    waiting = threading.Thread(target=lambda: found.append(changes(live, after="1-1", wait="15").json()))
+    began = time.monotonic()
+    waiting.start()
+    eventually(lambda: live.process.hub.knows("ada"))
+    tell("ada", "second")
+    waiting.join(15)
+    assert time.monotonic() - began < 14
+    assert [item["title"] for item in found[0]["items"]] == ["second"]
+
+
+def test_it_waits_no_longer_than_it_was_asked_to(live: Running) -> None:
+    tell("ada", "first")
+    answer = changes(live, after="1-1", wait="0.2").json()
+    assert (answer["items"], answer["cursor"]) == ([], "1-1")
+    assert changes(live, after="1-1").json()["items"] == []
+
+
+def test_it_comes_in_pieces(live: Running) -> None:
+    tell("ada", "first", "second", "third")
+    answer = changes(live, after="1-0", limit="2").json()
+    assert (len(answer["items"]), answer["cursor"], answer["more"]) == (2, "1-2", True)
+
+
+@pytest.mark.parametrize("query", [{"after": "x"}, {"wait": "-1"}, {"wait": "26"}, {"limit": "many"}, {"limit": "201"}])
+def test_what_cannot_be_answered_is_refused(live: Running, query: dict[str, str]) -> None:
+    assert changes(live, **query).status_code == 400
+
+
+def test_a_page_of_anybody_may_ask_with_a_ticket(live: Running) -> None:
+    asked = httpx.options(f"{live.url}/changes", headers={"origin": "https://elsewhere.example"})
+    assert asked.status_code == 204
+    assert asked.headers["access-control-allow-origin"] == "*"
+    assert "authorization" in asked.headers["access-control-allow-headers"]
+    assert httpx.get(f"{live.url}/changes").status_code == 403
