@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket as sockets
 import threading
 import time
@@ -48,8 +49,8 @@ def tell(recipient: str, *titles: str, **more: Any) -> list[Change]:
 class Running:
     """A server on a port of loopback, from entering to leaving."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._socket = server.listening_socket("127.0.0.1", 0)
+    def __init__(self, limits: Limits, port: int = 0) -> None:
+        self._socket = server.listening_socket("127.0.0.1", port)
         self.port: int = self._socket.getsockname()[1]
         self._ready = threading.Event()
         self.server = server.server(limits, self._ready.set)
@@ -72,6 +73,17 @@ class Running:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/rt"
+
+    def cut(self) -> None:
+        """Lose all connections, as a network does."""
+        for connection in list(self.process.hub):
+            self.server._loop.call_soon_threadsafe(connection.wire.abort)
+
+    def end(self) -> None:
+        """As by SIGTERM: in order."""
+        self.server.handle_exit(signal.SIGTERM, None)
+        self._thread.join(WITHIN_S)
+        assert not self._thread.is_alive()
 
     def wait_for_bus(self) -> None:
         """Until hints are read."""
