@@ -20,7 +20,7 @@ const WORDS = {
   older: "Show older",
   read: "Read",
   unread: "unread",
-  failed: "That failed, try again",
+  failed: "Failed, try again",
   connecting: "Connecting",
   live: "Live",
   delayed: "Delayed, still arriving",
@@ -40,11 +40,11 @@ const begin = (host) => {
   const given = (name) => host.getAttribute(name) || "";
   const words = { ...WORDS, ...JSON.parse(given("words") || "{}") };
   const key = "belfry " + given("recipient");
-  const device = (localStorage.belfry ||= "b" + Math.random());
+  const device = (localStorage.belfry ||= "b" + now());
   const items = new Map();
   const tabs = new BroadcastChannel(key);
   let unread = +given("unread"), cursor = localStorage[key], link = "connecting", token = given("token");
-  let patience = 500, silence = GRACE_MS, heardAt = now(), lostAt = heardAt, streamAt = 0, pollAt = 0;
+  let patience = 500, silence = GRACE_MS, silentAt = now() + silence, pollAt = silentAt, streamAt = 0;
   let known, page, toAck, leads, ended, release, source, live, polled, away, isOpen, frame, fading;
 
   // --- Tabs --------------------------------------------------------------------------------------
@@ -76,12 +76,12 @@ const begin = (host) => {
 
   const hear = (kind, said, upto, state) => {
     if (kind === "who") {
-      streamAt = pollAt = 0;
+      streamAt = 0;
       tick();
       return leads && announce();
     }
     link = state;
-    if (!leads) [heardAt, silence] = [now(), 1e5];
+    if (!leads) silentAt = now() + 1e5;
     if (kind === "reset") {
       items.clear();
       cursor = "";
@@ -144,11 +144,11 @@ const begin = (host) => {
     throw answer;
   };
 
-  // Of what this tab knows only that stays which is newer than the page.
+  // Of what this tab knows only that stays in the list which is newer than the page.
   const load = async (before) => {
     try {
       page = await call("/inbox" + (before ? "?before=" + before : ""));
-      if (!before) for (const [id, item] of items) place(page.cursor) < item.seq || items.delete(id);
+      if (!before) for (const item of items.values()) place(page.cursor) < item.seq || (item.position = 0);
       page.items.forEach(take);
       counted(page.state.unread, page.cursor);
     } catch {
@@ -162,20 +162,20 @@ const begin = (host) => {
     const wasAway = away;
     away = document.hidden || !navigator.onLine;
     if (wasAway && !away) tell("who");
-    if (now() - heardAt > silence) leads ? source && drop({}) : away || queue(true);
+    if (now() > silentAt || !navigator.onLine) leads ? source && drop({}) : away || queue(true);
     if (!leads) return;
     if (!source && now() > streamAt) connect().catch(drop);
     if (!live && now() > pollAt) poll();
-    const state = live || (now() - lostAt < GRACE_MS ? "connecting" : polled ? "delayed" : "offline");
+    const state = live || polled || "connecting";
     if (link !== state) announce(state);
   };
 
-  const announce = (state = link) => tell("state", known, cursor, state);
+  const announce = (state = link) => tell("state", known && { unread }, cursor, state);
 
   const drop = ({ code, retry_ms }) => {
     source?.close?.();
     source = 0;
-    if (live) pollAt = (lostAt = now()) + GRACE_MS / 2;
+    if (live) [pollAt, polled] = [now() + GRACE_MS];
     live = "";
     if (code === 4201) cursor = "";
     streamAt = now() + (code < 4100 ? 1e9 : retry_ms ?? patience * (0.5 + Math.random()));
@@ -184,8 +184,7 @@ const begin = (host) => {
 
   const connect = async () => {
     const mine = (source = {});
-    heardAt = now();
-    silence = GRACE_MS;
+    silentAt = now() + GRACE_MS;
     const to = given("stream");
     let query = "?ping=event&device=" + device + "&last_event_id=" + (cursor || "");
     // Cookies are for our own origin.
@@ -197,8 +196,8 @@ const begin = (host) => {
     const on = (kinds, then) => {
       for (const kind of kinds.split(" "))
         source.addEventListener(kind, ({ data, lastEventId }) => {
-          heardAt = now();
           then(JSON.parse(data), lastEventId, kind);
+          silentAt = now() + silence;
           tick();
         });
     };
@@ -219,10 +218,10 @@ const begin = (host) => {
       if (reset) tell("reset", {}, "", link);
       for (const item of items) tell(item.type, item, upto, link);
       tell("state", state, upto, link);
-      polled = 1;
+      polled = "delayed";
       if (more) pollAt = 0;
     } catch {
-      polled = 0;
+      polled = "offline";
     }
   };
 
@@ -242,7 +241,7 @@ const begin = (host) => {
   const draw = () => {
     host.setAttribute("unread", unread);
     host.setAttribute("state", link);
-    count.textContent = unread > 99 ? "99+" : unread;
+    count.textContent = unread;
     count.hidden = all.hidden = !unread;
     status.textContent = words[link];
     bell.ariaLabel = [words.heading, unread + " " + words.unread, words[link]];
@@ -294,10 +293,15 @@ const begin = (host) => {
 
   const root = host.shadowRoot || host.attachShadow({ mode: "open" });
   root.adoptedStyleSheets = [SHEET];
+  host.style.colorScheme ||= given("theme");
   root.innerHTML = BODY;
   const template = root.querySelector("template").content.firstChild;
   const [bell, count, panel, heading, all, list, empty, status, older, toast, voice] = root.querySelectorAll("[id]");
   for (const part of [heading, all, empty, older]) part.textContent = words[part.id];
+  // From within a shadow, browsers give the focus back to nobody.
+  panel.onbeforetoggle = () => {
+    if (panel.contains(root.activeElement)) bell.focus();
+  };
   panel.ontoggle = ({ newState }) => {
     isOpen = newState === "open";
     if (isOpen) {

@@ -10,7 +10,7 @@ export const feed = ({ api = "/api/v1", stream = "/rt", headers, store = "my-fee
     source?.close();
     const missed = await call("/inbox/changes" + (cursor && "?after=" + cursor)).catch(() => 0);
     for (const item of missed.reset ? [{ type: "reset" }] : missed.items ?? []) onChange?.(item);
-    if (missed) onState?.(missed.state, reached(missed.cursor));
+    if (missed) reached(missed.cursor), onState?.(missed.state);
     onLink?.(missed ? "delayed" : "offline");
     if (!ended) timer = setTimeout(() => open().catch(() => again()), after_ms);
   };
@@ -20,8 +20,8 @@ export const feed = ({ api = "/api/v1", stream = "/rt", headers, store = "my-fee
     const on = (type, then) => source.addEventListener(type, (e) => then(JSON.parse(e.data), e.lastEventId));
     for (const type of ["new", "updated", "deleted", "reset"])
       on(type, (item, id) => (onChange?.({ type, ...item }), reached(item.cursor ?? id)));
-    on("hello", () => onLink?.("live", (wait_ms = 500)));
-    on("state", (state) => onState?.(state, reached(state.cursor)));
+    on("hello", () => ((wait_ms = 500), onLink?.("live")));
+    on("state", (state) => (reached(state.cursor), onState?.(state)));
     on("bye", ({ retry_ms, final }) => (final ? source.close() : again(retry_ms)));
   };
   open().catch(() => again());
