@@ -1,6 +1,6 @@
 """`python -m project.chaos.live.audience`: all clients of a case, in one process. It is asked by `beside.Beside`.
 
-begin    url, people, clients, kid, secret, seed   they come; answered when all are greeted, or after half a minute
+begin    url, people, clients, kid, secret, seed   they come; answered when all are greeted, or after a minute
 behind   targets                                   how far they are behind these numbers, by recipient
 slow     share, on                                 every so many-th client reads slowly from now on, or does so no more
 rob      client                                    somebody takes the next new item from this client
@@ -29,7 +29,7 @@ from project.chaos.live.beside import Words, take_standard_output
 from project.chaos.live.listening import Client, Credential, SocketClient, StreamClient
 from project.chaos.live.replica import Replica
 
-_GREETED_WITHIN_S = 30.0
+_GREETED_WITHIN_S = 60.0
 #: Others of the same machine come at the same time.
 _COME_WITHIN_S = 1.0
 

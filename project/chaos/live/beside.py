@@ -17,7 +17,7 @@ from project.embedded.supervisor import ROOT
 
 Words = dict[str, Any]
 
-_ANSWERS_WITHIN_S = 60.0
+_ANSWERS_WITHIN_S = 120.0
 _ENDS_WITHIN_S = 10.0
 
 
