@@ -103,7 +103,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
         # Linux has them all.
         if hasattr(socket, name):
             listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    listening.bind((host, port))
+    try:
+        listening.bind((host, port))
+    except OSError:
+        listening.close()
+        raise
     listening.listen(_BACKLOG)
     listening.setblocking(False)
     return listening

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import requests
 
 from project.embedded.home import Home
 from project.embedded.process import StartFailed
@@ -85,6 +86,9 @@ def test_it_says_where_everything_is_and_ctrl_c_stops_all(tmp_path: Path) -> Non
         shown.wait_for("Ctrl-C stops everything")
         assert re.search(r"admin +http://127\.0\.0\.1:\d+/admin/", shown.output)
         assert re.search(r"API docs +http://127\.0\.0\.1:\d+/api/docs/", shown.output)
+        live = re.search(r"live +(http://127\.0\.0\.1:\d+/rt/health)", shown.output)
+        assert live
+        assert requests.get(live[1], timeout=WITHIN_S).json()["database"] == "ok"
         login = Home(home).first_login()
         assert login
         assert f"log in as  {login[0]} with password {login[1]}" in shown.output

@@ -23,13 +23,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_without_secrets()
-        _make_room()
         try:
             listening = listening_socket(options["host"], options["port"])
         except OSError as error:
             raise CommandError(
                 f"cannot listen at {options['host']} port {options['port']}: {error.strerror}"
             ) from error
+        _make_room()
         server(Limits.from_settings(), _say_ready).run(sockets=[listening])
 
 
