@@ -73,7 +73,7 @@ def node(module: str) -> Callable[[str, str, Heard, threading.Event], None]:
         environment = env.inherited({"NODE_PATH": _MODULES})
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
             assert process.stdout is not None
-            ending = threading.Thread(target=lambda: (over.wait(), process.kill()))
+            ending = threading.Thread(target=_kill_when, args=(over, process))
             ending.start()
             for line in process.stdout:
                 event = json.loads(line)
@@ -82,6 +82,11 @@ def node(module: str) -> Callable[[str, str, Heard, threading.Event], None]:
             ending.join()
 
     return client
+
+
+def _kill_when(over: threading.Event, process: subprocess.Popen[str]) -> None:
+    over.wait()
+    process.kill()
 
 
 def has_module(module: str) -> bool:
