@@ -32,7 +32,7 @@ def _feeds() -> None:
 
 
 def kept(recipient: str) -> tuple[int, int, int]:
-    rows: list[Any] = [model.objects.filter(recipient=recipient).count() for model in (InboxItem, Device, Follow)]  # type: ignore[attr-defined]
+    rows: list[Any] = [model.objects.filter(recipient=recipient).count() for model in (InboxItem, Device, Follow)]
     return rows[0], rows[1], rows[2]
 
 
