@@ -4,14 +4,14 @@ A transport reads the answer of the far end and returns a `Verdict`; everything 
 circuit breaker, dead letters, quarantine) reads the `Outcome` alone and never asks what kind of
 channel it was. The table below is the one in `docs/lifecycle.md`; a test compares the two.
 
-| outcome      | an attempt counts | the breaker sees | next                                                             |
-|--------------|-------------------|------------------|------------------------------------------------------------------|
-| ok           | yes               | success          | delivered                                                        |
-| transient    | yes               | failure          | retrying, or dead when attempts are used up                      |
-| rate_limited | no                | nothing          | scheduled, or dead when its time is up; the whole channel pauses |
-| permanent    | yes               | nothing          | dead                                                             |
-| gone         | yes               | nothing          | dead, and the channel goes into quarantine                       |
-| unknown      | yes               | failure          | retrying or dead, as the channel chooses                         |
+| outcome      | an attempt counts | the breaker sees | next                                                       |
+|--------------|-------------------|------------------|------------------------------------------------------------|
+| ok           | yes               | success          | delivered                                                  |
+| transient    | yes               | failure          | retrying, or dead when attempts are used up                |
+| rate_limited | no                | nothing          | scheduled, or dead when its time is up; the channel pauses |
+| permanent    | yes               | nothing          | dead                                                       |
+| gone         | yes               | nothing          | dead, and the channel goes into quarantine                 |
+| unknown      | yes               | failure          | retrying or dead, as the channel chooses                   |
 
 Pure: imports nothing of Django, reads no clock, does no I/O.
 """
