@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 
@@ -71,26 +71,32 @@ class LivePlaying:
         name = self.stage.name(self.case.name)
         people = [f"{name}-{number}" for number in range(self.clients * _PEOPLE_OF_FOUR_CLIENTS // 4)]
         with ExitStack() as stack:
+            tamperer, environment = self._bus_of_producer(random)
+            if tamperer is not None:
+                stack.enter_context(tamperer)
             audience = stack.enter_context(self._beside("audience", self.stage.belfry.env))
-            producer = stack.enter_context(self._beside("producer", self._environment_of_producer(stack, random)))
+            producer = stack.enter_context(self._beside("producer", environment))
             scene = LiveScene(self.stage, random, people, self.clients, audience, producer)
             with scene.afterwards:
-                return self._played(scene, began)
+                account = self._played(scene, began)
+        if tamperer is not None and not tamperer.has_tampered and not account.trouble:
+            return replace(account, trouble="nobody tampered with the bus")
+        return account
 
     def _beside(self, program: str, environment: Mapping[str, str]) -> Beside:
         log = self.stage.belfry.home.logs / f"{program}.log"
         return Beside(f"project.chaos.live.{program}", environment=environment, log=log)
 
-    def _environment_of_producer(self, stack: ExitStack, random: Random) -> Mapping[str, str]:
-        """As that of the live process, but for the bus where that is tampered with."""
+    def _bus_of_producer(self, random: Random) -> tuple[Tamperer | None, Mapping[str, str]]:
+        """Who tampers with the bus, if anybody does; and the environment of whoever writes into it."""
         belfry = self.stage.belfry.env
         if not self.case.tampering:
-            return belfry
+            return None, belfry
         target = belfry[env.REDIS_URL.name]
         source = f"{target.rpartition('/')[0]}/{_TAMPERED_DATABASE}"
         streams = hints.streams(int(belfry.get(env.FEED_SHARDS.name, env.FEED_SHARDS.default)))
-        stack.enter_context(Tamperer(source, target, streams, self.case.tampering, random))
-        return {**belfry, env.REDIS_URL.name: source}
+        tamperer = Tamperer(source, target, streams, self.case.tampering, random)
+        return tamperer, {**belfry, env.REDIS_URL.name: source}
 
     def _played(self, scene: LiveScene, began: float) -> Account:
         greeted = scene.audience.ask(

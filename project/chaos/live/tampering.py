@@ -64,6 +64,12 @@ class Tamperer:
         self._over.set()
         self._thread.join()
 
+    @property
+    def has_tampered(self) -> bool:
+        """Whether it has done everything at least once that it was to do."""
+        wanted = ((self._how.lost, self.lost), (self._how.repeated, self.repeated), (self._how.overtaken, self.held))
+        return all(done for share, done in wanted if share)
+
     def tampered(self, entries: Sequence[Entry]) -> list[Entry]:
         """What becomes of entries that came at once. What is held back comes with later ones."""
         passed: list[Entry] = []

@@ -42,6 +42,13 @@ def test_some_are_overtaken_and_none_is_lost() -> None:
     assert sum(later < earlier for earlier, later in pairwise(came)) > 100
 
 
+def test_it_knows_whether_it_has_done_all_that_it_was_to_do() -> None:
+    tamperer = Tamperer("redis://a", "redis://b", [], Tampering(lost=0.5, repeated=0.5), Random(7))
+    assert not tamperer.has_tampered
+    tamperer.tampered(HINTS)
+    assert tamperer.has_tampered
+
+
 @pytest.mark.parametrize("count", [0, 1])
 def test_what_is_held_back_comes_when_nothing_else_does(count: int) -> None:
     assert numbers(Tampering(overtaken=1.0), HINTS[:count]) == list(range(count))
