@@ -9,16 +9,18 @@ import pytest
 
 from project.embedded.pytest_plugin import chromium
 from project.embedded.supervisor import Supervisor
+from project.embedded.up import to_reach
+from project.outside.world import World
 
 
 @pytest.fixture(scope="session")
 def belfry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     """A whole Belfry with engines of its own, that may reach channels on loopback. Started when first asked for."""
     home: Path = tmp_path_factory.mktemp("belfry")
-    with Supervisor(
-        home=home, own_engines=True, fast=True, extra_env={"BELFRY_ALLOWED_NETWORKS": "127.0.0.0/8"}
-    ) as running:
-        yield running
+    with World() as world:
+        reach = {**to_reach(world), "BELFRY_ALLOWED_NETWORKS": "127.0.0.0/8"}
+        with Supervisor(home=home, own_engines=True, fast=True, extra_env=reach) as running:
+            yield running
 
 
 @pytest.fixture(scope="session")

@@ -179,7 +179,7 @@ const begin = (host) => {
     live = "";
     if (code === 4201) cursor = "";
     streamAt = now() + (code < 4100 ? 1e9 : retry_ms ?? patience * (0.5 + Math.random()));
-    patience = Math.min(2 * patience, 3e4);
+    patience = Math.min(2 * patience, GRACE_MS);
   };
 
   const connect = async () => {
