@@ -20,8 +20,9 @@ import requests
 from project.embedded.home import Home
 from project.embedded.process import StartFailed
 from project.embedded.supervisor import Supervisor
-from project.embedded.up import check_port
+from project.embedded.up import check_port, to_reach
 from project.env import inherited
+from project.outside.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 60.0
@@ -188,3 +189,18 @@ def test_the_first_login_is_shown_until_it_was_used(tmp_path: Path) -> None:
         )
     with Supervisor(home=tmp_path, processes=(), own_engines=True, fast=True) as second:
         assert second.home.first_login() is None
+
+
+def test_the_demo_opens_this_machine_alone_to_channels() -> None:
+    with World() as world:
+        assert to_reach(world) == {
+            "BELFRY_ALLOWED_NETWORKS": "127.0.0.1/32",
+            "BELFRY_DEMO_WORLD": world.url,
+            "BELFRY_DEMO_SMTP_PORT": str(world.smtp_port),
+        }
+
+
+def test_what_the_operator_has_opened_stays_open_in_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BELFRY_ALLOWED_NETWORKS", "10.0.0.0/8")
+    with World() as world:
+        assert to_reach(world)["BELFRY_ALLOWED_NETWORKS"] == "10.0.0.0/8,127.0.0.1/32"
