@@ -68,7 +68,8 @@ class Timekeeper:
         connection.ping_at = now + limits.ping_s
         connection.pings += 1
         if connection.dialect.acks:
-            connection.pong_by = now + limits.pong_s
+            # The first that was not answered counts.
+            connection.pong_by = connection.pong_by or now + limits.pong_s
             connection.wire.ping(connection.pings)
         connection.tell(Control("ping", {"n": connection.pings}))
         self._hub.writer.wake(connection)

@@ -53,3 +53,42 @@ def test_who_does_not_wait_any_more_is_in_nobodys_way() -> None:
         return await second
 
     assert asyncio.run(ask()) == 2
+
+
+def test_a_slow_answer_holds_nobody_else_up() -> None:
+    answered: list[int] = []
+
+    async def answer(some: Sequence[int]) -> list[int]:
+        await asyncio.sleep(5.0 if 13 in some else 0)
+        return list(some)
+
+    async def ask() -> None:
+        gathering = Gathering(answer, at_a_time=2)
+        slow = asyncio.create_task(gathering.ask(13))
+        # Until it is under way.
+        await asyncio.sleep(0.01)
+        answered.append(await gathering.ask(1))
+        assert not slow.done()
+        slow.cancel()
+
+    asyncio.run(ask())
+    assert answered == [1]
+
+
+def test_many_are_answered_beside_one_another() -> None:
+    under_way, most = 0, 0
+
+    async def answer(some: Sequence[int]) -> list[int]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.02)
+        under_way -= 1
+        return list(some)
+
+    async def ask_all() -> list[int]:
+        gathering = Gathering(answer, most=10, at_a_time=3)
+        return await asyncio.gather(*[gathering.ask(number) for number in range(300)])
+
+    assert asyncio.run(ask_all()) == list(range(300))
+    assert most == 3

@@ -10,7 +10,7 @@ import pytest
 from channels_app.feed import hints
 from channels_app.live.presence import Being, Seat, default_presence
 from notifications.models import ApiKey
-from tests.channels_app.live.running import Running, StartsLive, eventually, tell
+from tests.channels_app.live.running import WITHIN_S, Running, StartsLive, eventually, tell
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def operator(transactional_db: None) -> dict[str, str]:
 
 
 def seats(live: Running, operator: dict[str, str], *users: str) -> dict[str, list[dict[str, Any]]]:
-    answer = httpx.get(f"{live.url}/presence", params={"users": ",".join(users)}, headers=operator)
+    answer = httpx.get(f"{live.url}/presence", params={"users": ",".join(users)}, headers=operator, timeout=WITHIN_S)
     assert answer.status_code == 200
     online: dict[str, list[dict[str, Any]]] = answer.json()["online"]
     return online
@@ -65,7 +65,7 @@ def test_somebody_is_sent_away_wherever_they_are(start: StartsLive, operator: di
         phone.until("state")
         desk.until("state")
         grace.until("state")
-        assert httpx.delete(f"{one.url}/connections?user=ada", headers=operator).status_code == 204
+        assert httpx.delete(f"{one.url}/connections?user=ada", headers=operator, timeout=WITHIN_S).status_code == 204
         assert phone.code() == desk.code() == 4006
         tell("grace", "first")
         assert grace.take(1)[0].id == "1-1"
@@ -93,19 +93,19 @@ def test_one_device_is_sent_away_and_a_browser_stays_away(live: Running) -> None
 def test_only_operators_may_ask(live: Running, method: str, path: str) -> None:
     producer = ApiKey.objects.issue("producer", role=ApiKey.Role.PRODUCER)[1]
     for headers in ({}, {"authorization": f"Bearer {producer}"}):
-        assert httpx.request(method, f"{live.url}/{path}", headers=headers).status_code == 403
-    assert httpx.post(f"{live.url}/{path}").status_code == 405
+        assert httpx.request(method, f"{live.url}/{path}", headers=headers, timeout=WITHIN_S).status_code == 403
+    assert httpx.post(f"{live.url}/{path}", timeout=WITHIN_S).status_code == 405
 
 
 def test_what_it_counts_is_told(live: Running, operator: dict[str, str]) -> None:
     with live.stream("ada") as stream:
         stream.until("state")
-        text = httpx.get(f"{live.url}/metrics", headers=operator).text
+        text = httpx.get(f"{live.url}/metrics", headers=operator, timeout=WITHIN_S).text
     assert 'belfry_live_connections{transport="sse"} 1.0' in text
 
 
 def test_health_says_how_it_hears(live: Running) -> None:
     live.wait_for_bus()
-    answer = httpx.get(f"{live.url}/health")
+    answer = httpx.get(f"{live.url}/health", timeout=WITHIN_S)
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok", "bus": "ok", "broker": "ok", "database": "ok", "connections": 0}

@@ -78,7 +78,7 @@ def test_while_redis_is_away_the_server_asks_for_its_clients(start: StartsLive, 
         valkey.process.kill()
         assert json.loads(stream.until("net").data) == {"status": "degraded", "poll_ms": 5000}
         assert socket.until("net")["d"]["status"] == "degraded"
-        assert httpx.get(f"{live.url}/health").json()["bus"] == "away"
+        assert httpx.get(f"{live.url}/health", timeout=WITHIN_S).json()["bus"] == "away"
         tell("ada", "meanwhile")
         tell("grace", "meanwhile")
         assert stream.take(1)[0].id == "1-1"
@@ -147,4 +147,4 @@ def test_it_ends_in_order_and_spreads_who_comes_back(start: StartsLive) -> None:
     assert len(set(waits)) == 11
     assert max(waits) - min(waits) > 8_000
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{live.url}/health")
+        httpx.get(f"{live.url}/health", timeout=WITHIN_S)

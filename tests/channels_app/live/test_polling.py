@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from channels_app.live import tickets
-from tests.channels_app.live.running import Running, eventually, now, tell
+from tests.channels_app.live.running import WITHIN_S, Running, eventually, now, tell
 
 
 def changes(live: Running, **query: str) -> httpx.Response:
@@ -65,8 +65,8 @@ def test_what_cannot_be_answered_is_refused(live: Running, query: dict[str, str]
 
 
 def test_a_page_of_anybody_may_ask_with_a_ticket(live: Running) -> None:
-    asked = httpx.options(f"{live.url}/changes", headers={"origin": "https://elsewhere.example"})
+    asked = httpx.options(f"{live.url}/changes", headers={"origin": "https://elsewhere.example"}, timeout=WITHIN_S)
     assert asked.status_code == 204
     assert asked.headers["access-control-allow-origin"] == "*"
     assert "authorization" in asked.headers["access-control-allow-headers"]
-    assert httpx.get(f"{live.url}/changes").status_code == 403
+    assert httpx.get(f"{live.url}/changes", timeout=WITHIN_S).status_code == 403

@@ -10,7 +10,7 @@ import pytest
 from channels_app.feed import erase, marking, writing
 from channels_app.feed.item import NewItem
 from channels_app.models import InboxState
-from tests.channels_app.live.running import Running, StartsLive, now, tell
+from tests.channels_app.live.running import WITHIN_S, Running, StartsLive, now, tell
 
 
 def test_a_stream_begins_with_hello_and_how_the_feed_stands(live: Running) -> None:
@@ -151,15 +151,17 @@ def test_signs_of_life_come_as_comments_or_events(start: StartsLive) -> None:
 
 
 def test_strangers_are_refused_by_a_status(live: Running) -> None:
-    assert httpx.get(f"{live.url}/sse").status_code == 403
-    assert httpx.get(f"{live.url}/sse", headers={"accept": "text/event-stream"}).status_code == 403
-    assert httpx.get(f"{live.url}/nothing").status_code == 404
+    assert httpx.get(f"{live.url}/sse", timeout=WITHIN_S).status_code == 403
+    assert httpx.get(f"{live.url}/sse", headers={"accept": "text/event-stream"}, timeout=WITHIN_S).status_code == 403
+    assert httpx.get(f"{live.url}/nothing", timeout=WITHIN_S).status_code == 404
 
 
 def test_browsers_are_told_in_the_stream_what_may_be_well_again(live: Running) -> None:
     """An EventSource gives up for good on every status but 200."""
-    with httpx.stream("GET", f"{live.url}/sse?ticket=old", headers={"accept": "text/event-stream"}) as response:
+    with httpx.stream(
+        "GET", f"{live.url}/sse?ticket=old", headers={"accept": "text/event-stream"}, timeout=WITHIN_S
+    ) as response:
         assert response.status_code == 200
         assert "event: bye" in response.read().decode()
         assert '"code":4101' in response.text
-    assert httpx.get(f"{live.url}/sse?ticket=old").status_code == 401
+    assert httpx.get(f"{live.url}/sse?ticket=old", timeout=WITHIN_S).status_code == 401

@@ -117,7 +117,7 @@ def test_what_is_not_acknowledged_comes_again_and_then_it_ends(start: StartsLive
 
 
 def test_an_acknowledgement_ends_the_resends(start: StartsLive) -> None:
-    live = start(resend_s=0.5)
+    live = start(resend_s=1.5)
     with live.socket("ada") as socket:
         socket.until("state")
         tell("ada", "first", "second")
@@ -203,7 +203,7 @@ def test_frames_are_bounded_in_size_and_number(start: StartsLive) -> None:
 
 def test_who_gives_no_sign_of_life_is_cut_off(start: StartsLive) -> None:
     """S2-WS-09. The library answers pings by itself, also of those who say nothing."""
-    live = start(ping_s=0.5, pong_s=0.5)
+    live = start(ping_s=0.5, pong_s=2.0)
     with live.socket("ada") as alive, live.mute("grace"):
         alive.until("state")
         eventually(lambda: live.process.hub.of("grace") != [])
