@@ -50,6 +50,8 @@ def key(transactional_db: None) -> str:
         ("POST", "/api/v1/notifications", b"{"),
         ("POST", "/api/v1/notifications", b'{"event_type": "x", "colour": 1}'),
         ("DELETE", "/api/v1/notifications", b""),
+        ("GET", "/api/v1/inbox/state", b""),
+        ("POST", "/api/v1/inbox/read", b'{"all": true}'),
     ],
 )
 def test_both_ways_answer_alike(key: str, method: str, path: str, body: bytes) -> None:
