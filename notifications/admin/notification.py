@@ -35,17 +35,17 @@ class StandingFilter(admin.SimpleListFilter):
             ("dead", "dead somewhere"),
             ("delivered", "delivered somewhere"),
             ("suppressed", "suppressed somewhere"),
-            ("nowhere", "no channel was meant"),
+            ("nowhere", "no channel and no feed was meant"),
             ("withdrawn", "withdrawn"),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         found = {
-            "waiting": Q(routed_at__isnull=True) | Q(_any(*OPEN)),
+            "waiting": Q(routed_at__isnull=True) | Q(feed_due_at__isnull=False) | Q(_any(*OPEN)),
             "dead": Q(_any(State.DEAD)),
-            "delivered": Q(_any(State.DELIVERED)),
+            "delivered": Q(_any(State.DELIVERED)) | Q(feeds__gt=0, withdrawn_at__isnull=True),
             "suppressed": Q(_any(State.SUPPRESSED)),
-            "nowhere": Q(routed_at__isnull=False) & ~Q(_any(*State)),
+            "nowhere": Q(routed_at__isnull=False, feeds__isnull=True, feed_due_at__isnull=True) & ~Q(_any(*State)),
             "withdrawn": Q(withdrawn_at__isnull=False),
         }.get(self.value() or "")
         return queryset if found is None else queryset.filter(found)

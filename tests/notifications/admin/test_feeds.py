@@ -92,6 +92,16 @@ def test_a_notification_says_into_how_many_feeds_it_came_and_which_device_had_it
     assert "Seen: 1. Read: 1." in html
 
 
+def test_what_stands_in_feeds_alone_went_somewhere(admin_client: Client, notification: Notification) -> None:
+    url = reverse("admin:notifications_notification_changelist")
+
+    def found(standing: str) -> list[Notification]:
+        return list(admin_client.get(url, {"standing": standing}).context["cl"].result_list)
+
+    assert found("delivered") == [notification]
+    assert found("nowhere") == found("waiting") == []
+
+
 def test_erasing_asks_first(admin_client: Client, notification: Notification) -> None:
     asked = page(admin_client, address("erase"))
     assert "<strong>1</strong> item" in asked
