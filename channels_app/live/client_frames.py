@@ -58,7 +58,7 @@ def read(text: str) -> ClientFrame:
     """The frame. Raises `BadFrame`."""
     try:
         frame = _decoder.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadFrame(str(error)) from None
     if len(frame.ids) > MOST_IDS:
         raise BadFrame(f"at most {MOST_IDS} ids")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -99,19 +99,25 @@ class Conversation:
             if news:
                 self._acks.note(connection.recipient, connection.device, upto=connection.acked)
                 self._hub.writer.wake(connection)
-        for item in frame.items:
-            news |= self._hear_item(connection, item)
-        return news
+        return self._hear_items(connection, frame.items) or news
 
-    def _hear_item(self, connection: Connection, item: UUID) -> bool:
-        """A client has this item, though perhaps not all before it."""
-        for number, thing in (connection.unacked or {}).items():
-            if isinstance(thing, Event) and thing.item["id"] == str(item):
-                connection.acknowledge(number, self._clock())
-                self._note(connection, thing)
-                return True
-        self._acks.note(connection.recipient, connection.device, item=item)
-        return False
+    def _hear_items(self, connection: Connection, items: Sequence[UUID]) -> bool:
+        """A client has these items, though perhaps not all before them."""
+        # Each message is read once, whatever a client names.
+        awaited: dict[str, list[int]] = {}
+        for number, thing in (connection.unacked or {}).items() if items else ():
+            if isinstance(thing, Event):
+                awaited.setdefault(thing.item["id"], []).append(number)
+        news = False
+        for item in items:
+            numbers = awaited.get(str(item))
+            arrived = connection.acknowledge(numbers.pop(0), self._clock()) if numbers else None
+            if arrived is not None:
+                self._note(connection, arrived)
+                news = True
+            else:
+                self._acks.note(connection.recipient, connection.device, item=item)
+        return news
 
     def _note(self, connection: Connection, thing: Outgoing) -> None:
         """One message was confirmed. It may not be the first in line."""

@@ -113,7 +113,7 @@ class Hub:
 
     def close(self, connection: Connection, code: Code, *, retry_ms: int = 0) -> None:
         """Say why, and end it. It hears nothing more."""
-        if connection.closing is not None:
+        if connection.closing is not None or connection not in self._by_recipient.get(connection.recipient, ()):
             return
         connection.closing, connection.retry_ms = code, retry_ms
         self._forget(connection)
@@ -144,8 +144,8 @@ class Hub:
         """Let those come back whose time away is over, and forget those who expect nothing any more."""
         for who in [who for who, until in self._kicked.items() if until <= self._clock()]:
             del self._kicked[who]
-        for recipient in [who for who, some in self._expected.items() if all(one.done() for one in some)]:
-            del self._expected[recipient]
+        waiting = {who: [one for one in some if not one.done()] for who, some in self._expected.items()}
+        self._expected = {who: some for who, some in waiting.items() if some}
 
     def __iter__(self) -> Iterator[Connection]:
         for connections in self._by_recipient.values():

@@ -41,16 +41,17 @@ async def serve(hub: Hub, store: Store, credentials: Credentials, request: Reque
 async def _changes(hub: Hub, store: Store, recipient: str, place: int, *, limit: int, wait_s: float) -> Caught:
     # First listen, then look: what comes in between is not missed.
     expected = hub.expect(recipient)
-    caught = await store.changes(recipient, place, limit)
-    if place == NOWHERE or not wait_s or caught.events or caught.reset or caught.place > place:
-        expected.cancel()
-        return caught
     try:
+        caught = await store.changes(recipient, place, limit)
+        if place == NOWHERE or not wait_s or caught.events or caught.reset or caught.place > place:
+            return caught
         async with asyncio.timeout(wait_s):
             await expected
     except TimeoutError:
         # The hint may have been lost.
         pass
+    finally:
+        expected.cancel()
     return await store.changes(recipient, place, limit)
 
 

@@ -52,6 +52,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.conn.send_ping(struct.pack("!I", number & 0xFFFFFFFF))
             self.transport.write(b"".join(self.conn.data_to_send()))
 
+    def handle_ping(self) -> None:
+        """Answer it, unless the far end does not even read what it was told: answers would pile up."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
     def handle_pong(self, event: Frame) -> None:
         """Pass it on; what it answers, the application knows."""
         self.queue.put_nowait({"type": PONG, "bytes": bytes(event.data)})  # type: ignore[typeddict-item]

@@ -84,7 +84,12 @@ class WebSocketSide:
             metrics.CONNECTS.labels(refused.code.reason).inc()
             await greeting.refuse(refused)
             return None
-        await greeting.accept()
+        try:
+            await greeting.accept()
+        except OSError:
+            # Gone while it was looked up who they are.
+            self._hub.detach(connection)
+            raise
         return connection
 
     async def _identified(self, greeting: _Greeting) -> tuple[Identity, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import pytest
 
 from channels_app.live import tickets
+from channels_app.live.writing import StoreAway
 from tests.channels_app.live.running import WITHIN_S, Running, eventually, now, tell
 
 
@@ -51,6 +52,15 @@ def test_it_waits_no_longer_than_it_was_asked_to(live: Running) -> None:
     answer = changes(live, after="1-1", wait="0.2").json()
     assert (answer["items"], answer["cursor"]) == ([], "1-1")
     assert changes(live, after="1-1").json()["items"] == []
+
+
+def test_nobody_is_expected_whose_feed_could_not_be_read(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(*_: object) -> NoReturn:
+        raise StoreAway
+
+    monkeypatch.setattr(live.process.store, "changes", away)
+    assert changes(live, after="1-1", wait="10").status_code == 503
+    eventually(lambda: not live.process.hub.knows("ada"))
 
 
 def test_it_comes_in_pieces(live: Running) -> None:

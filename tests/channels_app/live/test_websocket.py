@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket as sockets
+import threading
+import time
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
 from channels_app.live import tickets
+from channels_app.live.codes import Code
 from channels_app.live.metrics import RESENDS
 from channels_app.models import Device, InboxItem
-from tests.channels_app.live.running import Running, Socket, StartsLive, eventually, now, tell
+from tests.channels_app.live.running import WITHIN_S, Running, Socket, StartsLive, eventually, now, tell
 
 
 def test_it_begins_with_hello_and_how_the_feed_stands(live: Running) -> None:
@@ -172,6 +178,8 @@ def test_what_is_no_frame_is_answered_and_the_connection_goes_on(live: Running) 
         socket.until("state")
         socket.connection.send("hello")
         assert socket.until("err")["d"]["code"] == "bad_frame"
+        socket.connection.send('{"t":"ack","more":' + "[" * 4_000)
+        assert socket.until("err")["d"]["code"] == "bad_frame"
         socket.say(t="dance", n=4)
         assert "dance" in socket.until("err")["d"]["detail"]
         socket.say(t="read", n=5)
@@ -251,3 +259,56 @@ def test_a_connection_does_not_last_for_ever(start: StartsLive) -> None:
         assert socket.code() == 4200
     with live.stream("ada") as stream:
         assert json.loads(stream.until("bye").data)["code"] == 4200
+
+
+def test_who_leaves_before_it_is_known_who_they_are_is_not_kept(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+    spend = tickets.spend
+
+    def slowly(some: Any) -> list[bool]:
+        asked.set()
+        assert go_on.wait(WITHIN_S)
+        return spend(some)
+
+    monkeypatch.setattr(tickets, "spend", slowly)
+    attached: list[Any] = []
+    monkeypatch.setattr(live.process.hub, "on_change", lambda connection, _is_there: attached.append(connection))
+    with live.mute("ada"):
+        assert asked.wait(WITHIN_S)
+    # Until the server has seen that, too.
+    eventually(lambda: not live.server.server_state.connections)
+    go_on.set()
+    eventually(lambda: bool(attached))
+    eventually(lambda: live.process.hub.count == 0)
+    eventually(lambda: attached[0].turn == 0)
+
+
+def test_who_has_left_already_is_not_closed_once_more(live: Running) -> None:
+    """A credential may be found to have ended just after its connection did."""
+    with live.socket("ada") as socket:
+        socket.until("state")
+        (connection,) = live.process.hub.of("ada")
+    eventually(lambda: live.process.hub.count == 0 and connection.turn == 0)
+    live.server._loop.call_soon_threadsafe(live.process.hub.close, connection, Code.TOKEN_EXPIRED)
+    with live.socket("ada") as socket:
+        socket.until("state")
+    assert connection.turn == 0
+
+
+@pytest.mark.parametrize("query", ["", "ticket"])
+def test_answers_to_pings_do_not_pile_up_for_who_reads_nothing(live: Running, query: str) -> None:
+    ticket = f"?ticket={tickets.issue('ada', now=now())}" if query else ""
+    ping = b"\x89\xfd" + bytes(4 + 125)
+    with sockets.create_connection(("127.0.0.1", live.port), WITHIN_S) as raw:
+        raw.sendall(
+            f"GET /rt/ws{ticket} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+        )
+        assert raw.recv(12) == b"HTTP/1.1 101"
+        (protocol,) = live.server.server_state.connections
+        give_up_at, most = time.monotonic() + 2, 0
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while time.monotonic() < give_up_at:
+                raw.sendall(ping * 500)
+                most = max(most, protocol.transport.get_write_buffer_size())
+    assert most < 1_000_000
