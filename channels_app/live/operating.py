@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from channels_app.feed import hints
+from channels_app.feed.recipient import BadRecipient, spelled
 from channels_app.live.answers import answer, refuse
 from channels_app.live.codes import Code, Refused
 from channels_app.live.credentials import Credentials
@@ -39,13 +40,13 @@ class Operating:
 
     async def presence(self, request: Request, send: Send) -> None:
         """`GET /rt/presence?users=a,b`: the live connections of each who has any."""
-        asked = [name for name in request.query.get("users", "").split(",") if name]
-        if await self._may(request, send, "GET", is_well_formed=0 < len(asked) <= _MOST_ASKED):
+        asked = [_spelled(name) for name in request.query.get("users", "").split(",") if name]
+        if await self._may(request, send, "GET", is_well_formed=0 < len(asked) <= _MOST_ASKED and all(asked)):
             await self._answer_seats(asked, send)
 
     async def connections(self, request: Request, send: Send) -> None:
         """`DELETE /rt/connections?user=&device=`: send them away, wherever they are connected."""
-        recipient, device = request.query.get("user", ""), request.query.get("device", "")
+        recipient, device = _spelled(request.query.get("user", "")), request.query.get("device", "")
         if not await self._may(request, send, "DELETE", is_well_formed=bool(recipient)):
             return
         if await self._threads.run(hints.kick, recipient, device):
@@ -84,3 +85,11 @@ class Operating:
             return
         online: Mapping[str, Any] = {who: [asdict(seat) for seat in seats] for who, seats in found.items()}
         await answer(send, 200, {"online": online})
+
+
+def _spelled(name: str) -> str:
+    """A recipient's key as feeds have it; nothing for what is none."""
+    try:
+        return spelled(name)
+    except BadRecipient:
+        return ""

@@ -74,6 +74,17 @@ def test_somebody_is_sent_away_wherever_they_are(start: StartsLive, operator: di
         eventually(lambda: len(other.process.hub.of("ada")) == 1)
 
 
+def test_who_is_asked_for_may_be_written_in_any_way(live: Running, operator: dict[str, str]) -> None:
+    live.wait_for_bus()
+    with live.socket("0xab", device="phone") as phone:
+        phone.until("state")
+        eventually(lambda: set(seats(live, operator, "0xAB")) == {"0xab"})
+        assert httpx.delete(f"{live.url}/connections?user=0xAB", headers=operator, timeout=WITHIN_S).status_code == 204
+        assert phone.code() == 4006
+    assert httpx.delete(f"{live.url}/connections?user=*", headers=operator, timeout=WITHIN_S).status_code == 400
+    assert httpx.get(f"{live.url}/presence?users=*", headers=operator, timeout=WITHIN_S).status_code == 400
+
+
 def test_one_device_is_sent_away_and_a_browser_stays_away(live: Running) -> None:
     live.wait_for_bus()
     with live.stream("ada", device="phone") as phone, live.stream("ada", device="desk") as desk:
