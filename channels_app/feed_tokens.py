@@ -45,7 +45,8 @@ def kid_of(text: str) -> str:
     except (jwt.InvalidTokenError, ValueError, RecursionError):
         raise BadToken("It is not a JSON Web Token.") from None
     kid = header.get("kid")
-    if not isinstance(kid, str) or not kid:
+    # What no id of ours contains need not reach the database, which cannot even be asked for some of it.
+    if not isinstance(kid, str) or not (kid.isascii() and kid.isprintable() and kid):
         raise BadToken("Its header does not say with which feed key it was signed (`kid`).")
     return kid
 

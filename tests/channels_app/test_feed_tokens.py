@@ -101,7 +101,7 @@ def test_each_claim_at_fault_is_named(changes: dict[str, Any], said: str) -> Non
     assert said in refusal(by_hand(header, claims(**changes)))
 
 
-@pytest.mark.parametrize("kid", [None, 7, "", ["fk_1"]])
+@pytest.mark.parametrize("kid", [None, 7, "", ["fk_1"], "fk_\x00", "fk_\ud800"])
 def test_without_the_name_of_a_key_it_is_nothing(kid: object) -> None:
     text = by_hand({"alg": "HS256", **({"kid": kid} if kid is not None else {})}, claims())
     with pytest.raises(BadToken):

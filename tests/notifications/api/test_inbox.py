@@ -55,6 +55,13 @@ class TestState:
         assert (changed.status_code, changed.json()["unread"]) == (200, 0)
         assert changed["ETag"] != tag
 
+    def test_the_tag_of_another_feed_with_the_same_numbers_says_nothing(self, ann: APIClient) -> None:
+        """A browser that two people share shows the tag of the first to the second."""
+        write("ann")
+        write("ben")
+        tag = ann.get(f"{URL}/state")["ETag"]
+        assert reader("ben").get(f"{URL}/state", headers={"If-None-Match": tag}).status_code == 200
+
 
 class TestPage:
     def test_the_newest_come_first_and_next_leads_back(self, ann: APIClient) -> None:
