@@ -60,8 +60,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.conn.data_to_send()
 
     def handle_pong(self, event: Frame) -> None:
-        """Pass it on; what it answers, the application knows."""
+        """Pass it on; what it answers, the application knows. As with messages, no more is read before it is heard."""
+        if self.close_sent:
+            return
         self.queue.put_nowait({"type": PONG, "bytes": bytes(event.data)})  # type: ignore[typeddict-item]
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
 
 
 class LiveServer(uvicorn.Server):

@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from channels_app.feed import marking
 from channels_app.live import tickets
 from channels_app.live.codes import Code
 from channels_app.live.metrics import RESENDS
@@ -204,8 +205,10 @@ def test_frames_are_bounded_in_size_and_number(start: StartsLive) -> None:
         assert socket.code() == 1009
     with live.socket("ada") as socket:
         socket.until("state")
-        for number in range(30):
-            socket.say(t="pong", n=number)
+        # It may be closed before all of them are sent.
+        with contextlib.suppress(ConnectionClosed):
+            for number in range(30):
+                socket.say(t="pong", n=number)
         assert socket.code() == 4102
 
 
@@ -312,3 +315,30 @@ def test_answers_to_pings_do_not_pile_up_for_who_reads_nothing(live: Running, qu
                 raw.sendall(ping * 500)
                 most = max(most, protocol.transport.get_write_buffer_size())
     assert most < 1_000_000
+
+
+def test_pongs_that_nobody_asked_for_wait_in_the_network(live: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the feed is slow to be written, nothing else is heard."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slowly(*_: object, **__: object) -> None:
+        asked.set()
+        assert go_on.wait(WITHIN_S)
+
+    monkeypatch.setattr(marking, "read", slowly)
+    text, mask = b'{"t":"read","all":true}', bytes(4)
+    with live.mute("ada") as raw:
+        eventually(lambda: bool(live.process.hub.of("ada")) and live.process.hub.of("ada")[0].greeted)
+        (protocol,) = live.server.server_state.connections
+        raw.sendall(b"\x81" + bytes([0x80 | len(text)]) + mask + text)
+        assert asked.wait(WITHIN_S)
+        raw.settimeout(0.5)
+        give_up_at = time.monotonic() + 2
+        with contextlib.suppress(TimeoutError):
+            while time.monotonic() < give_up_at:
+                raw.sendall(b"\x8a\x80\x00\x00\x00\x00" * 5_000)
+        waiting = protocol.queue.qsize()
+        go_on.set()
+    eventually(lambda: live.process.hub.count == 0)
+    # What the network brought at once.
+    assert waiting < 100_000
