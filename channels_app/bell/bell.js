@@ -106,7 +106,7 @@ const begin = (host) => {
   };
 
   const counted = (count = unread, upto) => {
-    if (place(upto) >= place(cursor)) {
+    if (upto && place(upto) >= place(cursor)) {
       localStorage[key] = cursor = upto;
       unread = count;
     }

@@ -79,6 +79,17 @@ def test_tabs_share_one_connection_and_the_next_takes_over(browser: Browser, per
         assert opened() == 2
 
 
+def test_nothing_is_remembered_before_anything_was_heard(browser: Browser, person: Person) -> None:
+    with person.device(browser) as context:
+        context.route("**/rt/**", lambda route: route.abort())
+        for _ in range(2):
+            # The second tab makes the first one say how it stands.
+            page = context.new_page()
+            page.goto(f"{person.belfry.url}/demo/")
+            page.wait_for_timeout(1_500)
+        assert "undefined" not in page.evaluate("Object.values(localStorage)")
+
+
 def test_what_one_device_got_the_other_gets_too_and_what_it_read_is_read(browser: Browser, person: Person) -> None:
     with person.device(browser) as here, person.device(browser) as there:
         near, far = person.opens(here), person.opens(there)
