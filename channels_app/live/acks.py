@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from channels_app.feed import acking
 from channels_app.feed.cursor import Cursor
@@ -45,7 +45,7 @@ class Acks:
             self._is_writing = True
             try:
                 await self._threads.run(acking.ack_many, acks, now=datetime.now(UTC))
-            except DatabaseError as error:
+            except (DatabaseError, InterfaceError) as error:
                 logger.warning("live_acks_not_written", error=type(error).__name__, acks=len(acks))
                 for (recipient, device), ack in zip(some, acks, strict=True):
                     self.note(recipient, device, upto=some[recipient, device])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 
 from channels_app.feed import marking
 from channels_app.feed.cursor import Cursor
@@ -144,7 +144,7 @@ class Conversation:
                 await self._threads.run(
                     marking.read, connection.recipient, now=now, ids=ids, upto=upto, everything=frame.all
                 )
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("live_mark_failed", error=type(error).__name__)
             self._answer(connection, "err", re=frame.n, code="try_again", detail="The feed cannot be written now.")
         else:

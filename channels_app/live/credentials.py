@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.db import DatabaseError
+from django.db import DatabaseError, InterfaceError
 from django.utils.module_loading import import_string
 
 from channels_app import feed_tokens
@@ -108,7 +108,7 @@ class Credentials:
     async def _ask(self, question: Callable[..., Any], *arguments: str) -> Any:
         try:
             return await self._threads.run(question, *arguments, now=datetime.now(UTC))
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             logger.warning("live_credentials_unknown", error=type(error).__name__)
             raise Refused(Code.SERVER_ERROR) from error
 

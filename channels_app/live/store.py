@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import psycopg
 import structlog
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from psycopg.rows import namedtuple_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -128,7 +128,7 @@ class FeedStore:
     async def _in_thread(self, recipients: Sequence[str], *, begin: Sequence[str]) -> None:
         try:
             await self._threads.run(_bring_up_to_date, recipients, begin)
-        except DatabaseError as error:
+        except (DatabaseError, InterfaceError) as error:
             raise _away(error) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from project.embedded.supervisor import Supervisor
 
 #: A machine that is busy with other tests, and the ten seconds after which a bell says that it is cut off.
 PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
 _PASSWORD = "only in this test"
 #: Made at once: a command takes seconds.
 _MOST = 30
@@ -56,6 +58,13 @@ class Person:
 
     def unread(self) -> int:
         return int(self._ask("GET", "/inbox/state")["unread"])
+
+    def comes_to(self, unread: int) -> None:
+        """The server counts so many before long: a bell shows what it asked for before it is answered."""
+        until = time.monotonic() + PATIENCE_MS / 1000
+        while (counted := self.unread()) != unread:
+            assert time.monotonic() < until, f"{counted} unread"
+            time.sleep(0.05)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What the database says; `%s` is their name."""

@@ -50,7 +50,7 @@ def test_what_is_sent_rings_and_counts_and_can_be_read(bell: Bell, person: Perso
     bell.row("The kettle is ready").get_by_role("button").click()
     bell.counts(0)
     expect(bell.button).to_have_accessible_name("Notifications,0 unread,Live")
-    assert person.unread() == 0
+    person.comes_to(0)
 
 
 def test_an_empty_feed_says_so(bell: Bell) -> None:
@@ -237,7 +237,7 @@ def test_a_page_of_another_origin_shows_a_token(browser: Browser, person: Person
         bell.button.click()
         bell.panel.locator("#all").click()
         bell.counts(0)
-        assert person.unread() == 0
+        person.comes_to(0)
 
 
 @contextmanager
