@@ -43,7 +43,8 @@ def pictures(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     return Path(given) if given else tmp_path_factory.mktemp("pictures")
 
 
-@pytest.fixture(scope="session")
+#: Of a module, and not of all: as long as Playwright's event loop is there, other tests can have none of their own.
+@pytest.fixture(scope="module")
 def browser(chromium_path: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium_path, args=_QUIET)
