@@ -11,12 +11,12 @@ take long; so who could not send some says so as soon as Redis is back, and the 
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
+from random import Random
 from zlib import crc32
 
 import msgspec
@@ -45,6 +45,9 @@ Entry = tuple[str, list[str]]
 
 #: Taken while somebody waits to tell of a loss.
 _TELLING = threading.Lock()
+
+#: Not the interpreter's, as in `unread`.
+_chance = Random()
 
 
 def streams(shards: int) -> list[str]:
@@ -135,7 +138,7 @@ def _add(batch: Sequence[Entry]) -> bool:
 def _tell_of_loss_later() -> None:
     if _TELLING.acquire(blocking=False):
         # Redis is left alone until then.
-        timer = threading.Timer(REST_S * random.uniform(1.0, 1.2), _tell_of_loss)
+        timer = threading.Timer(REST_S * _chance.uniform(1.0, 1.2), _tell_of_loss)
         timer.daemon = True
         timer.start()
 

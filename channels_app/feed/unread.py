@@ -12,12 +12,12 @@ nobody asks again.
 
 from __future__ import annotations
 
-import random
 import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from random import Random
 
 from prometheus_client import Counter
 
@@ -41,6 +41,9 @@ _RENEW = Script("feed_state_renew")
 
 #: Values of one call.
 _AT_ONCE = 1000
+
+#: Not the interpreter's: who seeds that one is not to be disturbed by timers of ours.
+_chance = Random()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class UnreadCache:
             self._wait_for_redis()
 
     def _wait_for_redis(self) -> None:
-        timer = threading.Timer(self._repay_after_s * random.uniform(1.0, 1.2), self._repay_from_aside)
+        timer = threading.Timer(self._repay_after_s * _chance.uniform(1.0, 1.2), self._repay_from_aside)
         timer.daemon = True
         timer.start()
 
@@ -160,7 +163,7 @@ def _unread(volatile: Volatile) -> UnreadCache:
 
 def _entry(standing: Standing, generation: str) -> tuple[str, int, int, int, int, int, int]:
     state = standing.state
-    ttl_s = int(TTL_S * random.uniform(0.9, 1.1))
+    ttl_s = int(TTL_S * _chance.uniform(0.9, 1.1))
     known = generation if standing.is_whole else ""
     return (known, state.cursor.epoch, state.version, state.unread, state.cursor.seq, state.read_upto, ttl_s)
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from notifications.models.api_key import PREFIX
 from project.embedded.supervisor import Supervisor
 
 
@@ -19,10 +20,10 @@ def eventually(holds: Callable[[], bool], *, within_s: float = 20.0) -> None:
         time.sleep(0.05)
 
 
-def status(belfry: Supervisor, path: str) -> int:
+def status(belfry: Supervisor, path: str, *, key: str = "") -> int:
     connection = http.client.HTTPConnection(urlsplit(belfry.url).netloc, timeout=10)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
         return connection.getresponse().status
     finally:
         connection.close()
@@ -61,6 +62,8 @@ def test_rows_survive_a_kill_of_postgresql(belfry: Supervisor) -> None:
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
         connection.execute("DROP TABLE kept")
+    # The first who asks is told that its connection is gone; whoever comes next in these tests is not.
+    eventually(lambda: status(belfry, "/api/v1/notifications", key=f"{PREFIX}of-nobody") == 401)
 
 
 def test_valkey_comes_back_at_the_same_address(belfry: Supervisor) -> None:
