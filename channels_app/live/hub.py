@@ -22,6 +22,8 @@ logger = structlog.get_logger(__name__)
 
 #: Feeds whose positions are compared by one statement.
 _POSITIONS_AT_ONCE = 2_000
+#: Nobody who is told when to come back is told to do so sooner.
+_COME_BACK_MS = 200
 #: For how long somebody who was sent away stays so, where a browser would come back by itself.
 _KICKED_FOR_S = 30.0
 
@@ -51,8 +53,11 @@ class Hub:
         """Whether one more may try. Raises `Refused`, before anything was asked of anybody."""
         if self.draining:
             raise Refused(Code.SHUTDOWN, retry_ms=self.spread_ms())
-        if self.count >= self.limits.connections or not self._accepts.take(self._clock()):
+        if self.count >= self.limits.connections:
             raise Refused(Code.OVERLOADED, retry_ms=self.spread_ms())
+        now = self._clock()
+        if not self._accepts.take(now):
+            raise Refused(Code.OVERLOADED, retry_ms=_COME_BACK_MS + int(self._accepts.turn_s(now) * 1000))
 
     def attach(self, connection: Connection) -> None:
         """Let it hear from now on. Nothing is written before `open`. Raises `Refused`."""
@@ -138,7 +143,7 @@ class Hub:
     def spread_ms(self, share: float | None = None) -> int:
         """When to come back: a share of the time over which all do, or one at random."""
         share = random.random() if share is None else share
-        return 200 + int(share * self.limits.spread_s * 1000)
+        return _COME_BACK_MS + int(share * self.limits.spread_s * 1000)
 
     def forget(self) -> None:
         """Let those come back whose time away is over, and forget those who expect nothing any more."""

@@ -7,6 +7,9 @@ from typing import Self
 
 from django.conf import settings
 
+#: The part of a rate that is promised to those who were turned away.
+_TURNS = 0.8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -52,10 +55,11 @@ class Limits:
 class Rate:
     """So many a second, after a burst of at most `burst`. Seconds are of any steady clock."""
 
-    __slots__ = ("_burst", "_left", "_per_s", "_seen_at")
+    __slots__ = ("_burst", "_left", "_per_s", "_seen_at", "_turns_until")
 
     def __init__(self, per_s: float, burst: float, now: float) -> None:
         self._per_s, self._burst, self._left, self._seen_at = per_s, burst, burst, now
+        self._turns_until = now
 
     def take(self, now: float) -> bool:
         """Whether one more is within the rate."""
@@ -65,3 +69,11 @@ class Rate:
             return False
         self._left -= 1.0
         return True
+
+    def turn_s(self, now: float) -> float:
+        """In how many seconds one that is too many may come again: each in its turn, so that all find room.
+
+        Turns are given out for a part of the rate: the rest is for those who come for the first time.
+        """
+        self._turns_until = max(self._turns_until, now) + 1.0 / (_TURNS * self._per_s)
+        return self._turns_until - now

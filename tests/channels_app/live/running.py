@@ -141,7 +141,10 @@ class Stream:
 
     def until(self, name: str) -> ServerSentEvent:
         """The next event of this name; others are passed over."""
-        while (event := self.next()).event != name:
+        return self.until_any(name)
+
+    def until_any(self, *names: str) -> ServerSentEvent:
+        while (event := self.next()).event not in names:
             pass
         return event
 

@@ -1,0 +1,51 @@
+"""More connections at once than are taken, and when the rest of them is told to come."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from channels_app.live.limits import Rate
+from tests.channels_app.live.running import StartsLive
+
+
+@given(per_s=some.integers(1, 5_000), burst=some.integers(1, 10_000), crowd=some.integers(1, 400))
+def test_whoever_comes_at_its_turn_finds_room(per_s: int, burst: int, crowd: int) -> None:
+    rate = Rate(per_s, burst, 100.0)
+    turned_away = [rate.turn_s(100.0) for _ in range(burst + crowd) if not rate.take(100.0)]
+    assert len(turned_away) == crowd
+    assert turned_away == sorted(turned_away)
+    assert all(rate.take(100.0 + turn_s) for turn_s in turned_away)
+    assert turned_away[-1] <= 1.0 + 1.3 * crowd / per_s
+
+
+def test_turns_that_are_over_hold_up_nobody() -> None:
+    rate = Rate(10, 1, 0.0)
+    for _ in range(100):
+        rate.turn_s(0.0)
+    assert rate.turn_s(60.0) < 0.2
+
+
+def test_a_crowd_is_told_when_to_come_and_is_taken_then(start: StartsLive) -> None:
+    live = start(accepts_per_s=2)
+    crowd = [f"one-{number}" for number in range(12)]
+    came, told = [], {}
+    began = time.monotonic()
+    for who in crowd:
+        with live.stream(who) as stream:
+            first = stream.until_any("hello", "bye")
+            if first.event == "bye":
+                said = json.loads(first.data)
+                assert (said["reason"], said["final"]) == ("overloaded", False)
+                told[who] = time.monotonic() - began + said["retry_ms"] / 1000
+            else:
+                came.append(who)
+    assert len(told) > 0
+    assert came[:4] == crowd[:4]
+    for who, at_s in told.items():
+        time.sleep(max(0.0, began + at_s - time.monotonic()))
+        with live.stream(who) as stream:
+            stream.until("hello")
