@@ -1,8 +1,10 @@
-"""Connections to PostgreSQL that broke: met once by a process, and not once by each of its threads.
+"""Connections to PostgreSQL: those that broke, and those of a process that hangs.
 
 A thread keeps its connection, and nobody asks before each request whether it still holds. After the server was
 restarted none of them does. Whoever is the first to meet that notes it here, and the others look at theirs before
-they use them again.
+they use them again: so a broken one is met once by a process, and not once by each of its threads.
+
+A process that hangs within a transaction would keep its locks for as long as it hangs. The server ends its session.
 """
 
 from __future__ import annotations
@@ -16,6 +18,9 @@ from django.core.signals import request_finished, request_started
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
+
+#: How long a session may do nothing within a transaction. None of ours waits for anything but the database there.
+_IDLE_IN_TRANSACTION_S = 10
 
 
 class _OfThisThread(threading.local):
@@ -61,6 +66,8 @@ def replace_broken(**_: Any) -> None:
 
 def _made(connection: BaseDatabaseWrapper, **_: Any) -> None:
     if connection.alias == DEFAULT_DB_ALIAS:
+        # Not as an option of connecting: poolers refuse those.
+        connection.connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_IN_TRANSACTION_S}s'")
         if _mine.connection is connection:  # The one before it was given up on the way.
             _note()
         _mine.connection, _mine.whole_at = connection, time.monotonic()

@@ -1,7 +1,8 @@
-"""After the database cut everybody off, one request of a process fails, and not the next one of each thread."""
+"""What becomes of a process's connections: after the database cut everybody off, and when a thread hangs."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -9,16 +10,18 @@ from contextlib import ExitStack
 import pytest
 from celery.signals import task_postrun, task_prerun
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from channels_app.models import Channel
 from notifications.models import ApiKey
 from project import connections
 from project.wsgi import ProgramHandler
-from tests.notifications.locks import stranger
+from tests.notifications.locks import is_free, stranger
+from tests.notifications.scene import eventually
 from tests.project.test_wsgi import asked
 
 THREADS = 6
+WITHIN_S = 20.0
 
 
 @pytest.fixture
@@ -89,3 +92,27 @@ def test_what_is_whole_is_asked_once_and_kept(key: str, threads: list[ThreadPool
     assert after[0] != before[0]
     asked_for = connections._ours.broke_at
     assert all(thread.submit(lambda: connections._mine.whole_at >= asked_for).result() for thread in threads)
+
+
+def test_who_hangs_within_a_transaction_keeps_no_locks(
+    key: str, threads: list[ThreadPoolExecutor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "_IDLE_IN_TRANSACTION_S", 1)
+    holds, wakes = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with transaction.atomic():
+            ApiKey.objects.select_for_update().get()
+            holds.set()
+            wakes.wait(WITHIN_S)
+            ApiKey.objects.update(name="too late")
+
+    hanging = threads[0].submit(hang)
+    assert holds.wait(WITHIN_S)
+    assert not is_free(ApiKey.objects.get())
+    eventually(lambda: is_free(ApiKey.objects.get()))
+    wakes.set()
+    with pytest.raises(DatabaseError):
+        hanging.result()
+    assert ApiKey.objects.get().name == "recorder"
+    assert threads[0].submit(from_a_program, key).result()
