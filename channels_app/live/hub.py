@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import structlog
@@ -146,11 +147,9 @@ class Hub:
         return _COME_BACK_MS + int(share * self.limits.spread_s * 1000)
 
     def forget(self) -> None:
-        """Let those come back whose time away is over, and forget those who expect nothing any more."""
+        """Let those come back whose time away is over."""
         for who in [who for who, until in self._kicked.items() if until <= self._clock()]:
             del self._kicked[who]
-        waiting = {who: [one for one in some if not one.done()] for who, some in self._expected.items()}
-        self._expected = {who: some for who, some in waiting.items() if some}
 
     def __iter__(self) -> Iterator[Connection]:
         for connections in self._by_recipient.values():
@@ -169,11 +168,31 @@ class Hub:
         """Whether anybody here wants to hear of this feed."""
         return recipient in self._by_recipient or recipient in self._expected
 
-    def expect(self, recipient: str) -> asyncio.Future[None]:
-        """Done when the next hint for this feed comes. For those who hold no connection."""
+    @contextmanager
+    def expecting(self, recipient: str) -> Iterator[asyncio.Future[None]]:
+        """What is done when the next hint for this feed comes. For those who hold no connection, and count as one.
+
+        Beyond what a recipient may have, who has waited longest waits no more.
+        """
+        others = self._expected.setdefault(recipient, [])
+        if len(others) >= self.limits.connections_per_recipient:
+            _fulfil(others.pop(0))
         expected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._expected.setdefault(recipient, []).append(expected)
-        return expected
+        others.append(expected)
+        self.count += 1
+        try:
+            yield expected
+        finally:
+            self.count -= 1
+            expected.cancel()
+            self._expect_no_more(recipient, expected)
+
+    def _expect_no_more(self, recipient: str, expected: asyncio.Future[None]) -> None:
+        others = self._expected.get(recipient, [])
+        if expected in others:
+            others.remove(expected)
+        if not others:
+            self._expected.pop(recipient, None)
 
     def hear(self, event: Event) -> None:
         """Pass a hint on to those whom it is for."""
@@ -195,8 +214,7 @@ class Hub:
 
     def _tell_expecting(self, recipient: str) -> None:
         for expected in self._expected.pop(recipient, ()):
-            if not expected.done():
-                expected.set_result(None)
+            _fulfil(expected)
 
     def note(self, part: str, *, well: bool) -> None:
         """A part of the network is well or away; everybody is told when that changes anything for them."""
@@ -225,3 +243,8 @@ class Hub:
         elif head is not None and connection.told(head, stood_at=stood_at):
             metrics.FIXES.inc()
             self.writer.wake(connection)
+
+
+def _fulfil(expected: asyncio.Future[None]) -> None:
+    if not expected.done():
+        expected.set_result(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -40,18 +41,14 @@ async def serve(hub: Hub, store: Store, credentials: Credentials, request: Reque
 
 async def _changes(hub: Hub, store: Store, recipient: str, place: int, *, limit: int, wait_s: float) -> Caught:
     # First listen, then look: what comes in between is not missed.
-    expected = hub.expect(recipient)
-    try:
+    with hub.expecting(recipient) as expected:
         caught = await store.changes(recipient, place, limit)
         if place == NOWHERE or not wait_s or caught.events or caught.reset or caught.place > place:
             return caught
-        async with asyncio.timeout(wait_s):
-            await expected
-    except TimeoutError:
-        # The hint may have been lost.
-        pass
-    finally:
-        expected.cancel()
+        # A hint may be lost: after the wait, too, the feed is looked at.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await expected
     return await store.changes(recipient, place, limit)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
 import httpx
@@ -11,7 +12,7 @@ import pytest
 
 from channels_app.live import tickets
 from channels_app.live.writing import StoreAway
-from tests.channels_app.live.running import WITHIN_S, Running, eventually, now, tell
+from tests.channels_app.live.running import WITHIN_S, Running, StartsLive, eventually, now, tell
 
 
 def changes(live: Running, **query: str) -> httpx.Response:
@@ -61,6 +62,35 @@ def test_nobody_is_expected_whose_feed_could_not_be_read(live: Running, monkeypa
     monkeypatch.setattr(live.process.store, "changes", away)
     assert changes(live, after="1-1", wait="10").status_code == 503
     eventually(lambda: not live.process.hub.knows("ada"))
+
+
+def test_of_too_many_who_has_waited_longest_waits_no_more(start: StartsLive) -> None:
+    live = start(connections_per_recipient=2)
+    live.wait_for_bus()
+    tell("ada", "first")
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(changes, live, after="1-1", wait="20")]
+        eventually(lambda: live.process.hub.count == 1)
+        waiting += [threads.submit(changes, live, after="1-1", wait="20") for _ in range(2)]
+        assert waiting[0].result(WITHIN_S).json()["items"] == []
+        eventually(lambda: live.process.hub.count == 2)
+        tell("ada", "second")
+        for each in waiting[1:]:
+            assert [item["title"] for item in each.result(WITHIN_S).json()["items"]] == ["second"]
+    eventually(lambda: live.process.hub.count == 0)
+
+
+def test_who_waits_counts_as_a_connection(start: StartsLive) -> None:
+    live = start(connections=1)
+    live.wait_for_bus()
+    tell("ada", "first")
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(changes, live, after="1-1", wait="20")
+        eventually(lambda: live.process.hub.count == 1)
+        assert changes(live, after="1-0").status_code == 503
+        tell("ada", "second")
+        assert waiting.result(WITHIN_S).status_code == 200
+    assert changes(live, after="1-0").status_code == 200
 
 
 def test_it_comes_in_pieces(live: Running) -> None:
