@@ -32,6 +32,13 @@ def run(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) -> l
         return cursor.fetchall() if cursor.description else []
 
 
+def changed(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) -> int:
+    """Run one statement that gives no rows, as `run` does. Returns how many it wrote."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
+        return cursor.execute(sql, parameters, binary=True, prepare=prepared).rowcount
+
+
 def persevering(step: Callable[[], T]) -> T:
     """Do `step` in a transaction, and once more where Postgres undid it to break a circle of waiting.
 

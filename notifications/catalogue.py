@@ -118,6 +118,8 @@ _BY_FOLDED_NAME = {_SEPARATORS.sub("", known.name): known for known in _TYPES}
 
 def canonical(name: str) -> str:
     """The catalogue's spelling of an event type, or `name` as it stands where it is not known."""
+    if name in KNOWN:
+        return name
     known = _BY_FOLDED_NAME.get(_SEPARATORS.sub("", name).lower())
     return known.name if known else name
 

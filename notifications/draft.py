@@ -29,7 +29,7 @@ Recipient = Annotated[str, Meta(min_length=1, max_length=MAX_RECIPIENT)]
 Moment = Annotated[datetime, Meta(tz=True)]
 
 
-class Draft(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Draft(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One notification as a producer sends it."""
 
     # `$` alone would let a line feed stand at the end.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
 
@@ -91,25 +90,21 @@ class GroupCommit:
 def _write_surely(batch: list[_Ticket]) -> None:
     """Write; once more on a fresh connection when this one turns out to be broken.
 
-    The first try may have been committed before the connection went: a row without a key that is there
-    then is ours, and one with a key is found under it.
+    The first try may have been committed before the connection went: what is there then under its own id is ours.
     """
     try:
         _write(batch)
     except (OperationalError, InterfaceError):
         connection.close()
         _write(batch)
-        for ticket in batch:
-            if ticket.row.idempotency_key is None:
-                ticket.written_at = batch[-1].now
 
 
 def _write(batch: list[_Ticket]) -> None:
     # One statement without a transaction around it: it is its own, in one round trip.
     now = batch[-1].now
-    written: frozenset[Any] = acceptance.store([ticket.row for ticket in batch], now=now)
+    taken = acceptance.store([ticket.row for ticket in batch], now=now)
     for ticket in batch:
-        ticket.written_at = now if ticket.row.id in written else None
+        ticket.written_at = None if ticket.row.id in taken else now
 
 
 def _write_alone(ticket: _Ticket) -> None:

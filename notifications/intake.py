@@ -11,12 +11,12 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import msgspec
 from django.db import connection, transaction
+from msgspec import Struct
 from uuid_utils.compat import uuid7
 
 from channels_app.feed.item import EVERYONE
@@ -46,8 +46,7 @@ class IdempotencyConflict(Exception):
         self.key, self.path = key, path
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Struct, frozen=True, gc=False):
     """The answer for one notification. `repeated`: it stands since an earlier request."""
 
     id: UUID
@@ -139,14 +138,13 @@ def _data_problem(data: str) -> str:
 
 
 def _store_together(rows: Sequence[NewNotification], paths: Sequence[str], now: datetime) -> list[Accepted]:
-    written = acceptance.store(rows, now=now)
-    if len(written) == len(rows):
-        return [Accepted(row.id, row.event_type, now) for row in rows]
-    new = {row.id: Accepted(row.id, row.event_type, now) for row in rows if row.id in written}
-    repeated = [(row, path) for row, path in zip(rows, paths, strict=True) if row.id not in written]
-    old = _standing([row for row, _ in repeated], [path for _, path in repeated])
-    new |= {row.id: answer for (row, _), answer in zip(repeated, old, strict=True)}
-    return [new[row.id] for row in rows]
+    taken = acceptance.store(rows, now=now)
+    answers = {row.id: Accepted(row.id, row.event_type, now) for row in rows}
+    if taken:
+        repeated = [(row, path) for row, path in zip(rows, paths, strict=True) if row.id in taken]
+        old = _standing([row for row, _ in repeated], [path for _, path in repeated])
+        answers |= {row.id: answer for (row, _), answer in zip(repeated, old, strict=True)}
+    return list(answers.values())
 
 
 def _standing(rows: Sequence[NewNotification], paths: Sequence[str]) -> list[Accepted]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection
@@ -101,3 +103,25 @@ def test_who_came_while_a_write_failed_is_written_by_the_next(monkeypatch: pytes
         assert isinstance(first.result(30), OperationalError)
         assert all(not isinstance(other.result(30), DatabaseError) for other in others)
     assert Notification.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_committed_before_the_connection_went_is_answered_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    group, write, came = GroupCommit(), acceptance.store, []
+
+    def committing(rows: Sequence[NewNotification], *, now: datetime) -> object:
+        taken = write(rows, now=now)
+        came.append(rows)
+        if len(came) == 1:
+            raise OperationalError("the answer got lost")
+        return taken
+
+    write([a_row(key="taken")], now=clock.now())
+    monkeypatch.setattr(acceptance, "store", committing)
+    with ThreadPoolExecutor(1) as caller:
+        assert caller.submit(stored, group, a_row(key="mine")).result(30) is not None
+        came.clear()
+        assert caller.submit(stored, group, a_row()).result(30) is not None
+        came.clear()
+        assert caller.submit(stored, group, a_row(key="taken")).result(30) is None
+    assert Notification.objects.count() == 3
