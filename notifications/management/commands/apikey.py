@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
-from notifications import clock
+from notifications.management.key_command import KeyCommand, Options, add_json, times
 from notifications.models import ApiKey, Streamer
 
 
-class Command(BaseCommand):
+class Command(KeyCommand):
     help = "Make, list and revoke API keys."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,55 +23,39 @@ class Command(BaseCommand):
         listing = actions.add_parser("list", help="Show what keys there are; not their text, which nobody has.")
         revoke = actions.add_parser("revoke", help="End a key for ever; it is refused within five seconds.")
         revoke.add_argument("key", help="Its beginning as `list` shows it, or its id.")
-        for action in (create, listing, revoke):
-            action.add_argument("--json", action="store_true", help="Answer in JSON.")
+        add_json(create, listing, revoke)
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        actions: dict[str, Callable[..., object]] = {"create": self._create, "list": self._list, "revoke": self._revoke}
-        actions[options["action"]](options)
-
-    def _create(self, options: dict[str, Any]) -> None:
+    def create(self, options: Options) -> None:
         streamer = _streamer(options["streamer"]) if options["streamer"] else None
         key, text = ApiKey.objects.issue(options["name"], role=options["role"], streamer=streamer)
-        if options["json"]:
-            self._say_json({"key": text, **_shown(key)})
-        else:
-            self.stdout.write(text)
-            self.stderr.write(f"The key of {key.name} ({key.role}). Keep it: it cannot be shown again.")
+        once = f"The key of {key.name} ({key.role}). Keep it: it cannot be shown again."
+        self.answer(options, {"key": text, **self.shown(key)}, text, beside=once)
 
-    def _list(self, options: dict[str, Any]) -> None:
-        keys = [_shown(key) for key in ApiKey.objects.select_related("streamer")]
-        if options["json"]:
-            self._say_json(keys)
-            return
-        for key in keys:
-            state = f"revoked {key['revoked_at']}" if key["revoked_at"] else f"since {key['created_at']}"
-            bound = f" for {key['streamer']}" if key["streamer"] else ""
-            self.stdout.write(f"{key['id']:>4}  {key['shown']}…  {key['role']}{bound}  {key['name']}, {state}")
+    def keys(self) -> Iterable[ApiKey]:
+        return ApiKey.objects.select_related("streamer")
 
-    def _revoke(self, options: dict[str, Any]) -> None:
-        key = _named(options["key"])
-        if key.revoked_at is None:
-            key.revoke(clock.now())
-        if options["json"]:
-            self._say_json(_shown(key))
-        else:
-            self.stdout.write(f"Revoked: {key}.")
+    def named(self, text: str) -> ApiKey:
+        keys = ApiKey.objects.select_related("streamer")
+        found = keys.filter(pk=int(text)) if text.isdecimal() else keys.filter(shown=text.rstrip("…"))
+        if len(found) != 1:
+            raise CommandError(f"{len(found) or 'No'} keys are named {text!r}. `apikey list` shows them.")
+        return found[0]
 
-    def _say_json(self, value: object) -> None:
-        self.stdout.write(json.dumps(value))
+    def shown(self, key: ApiKey) -> dict[str, Any]:
+        return {
+            "id": key.pk,
+            "name": key.name,
+            "role": key.role,
+            "streamer": key.streamer.key if key.streamer else None,
+            "shown": key.shown,
+            **times(key),
+        }
 
+    def line(self, key: dict[str, Any]) -> str:
+        bound = f" for {key['streamer']}" if key["streamer"] else ""
+        return f"{key['id']:>4}  {key['shown']}…  {key['role']}{bound}  {key['name']}"
 
-def _shown(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.pk,
-        "name": key.name,
-        "role": key.role,
-        "streamer": key.streamer.key if key.streamer else None,
-        "shown": key.shown,
-        "created_at": key.created_at.isoformat(),
-        "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
-    }
+    actions = {"create": create, "list": KeyCommand.list, "revoke": KeyCommand.revoke}
 
 
 def _streamer(key: str) -> Streamer:
@@ -80,11 +63,3 @@ def _streamer(key: str) -> Streamer:
     if streamer is None:
         raise CommandError(f"No streamer has the key {key!r}.")
     return streamer
-
-
-def _named(text: str) -> ApiKey:
-    keys = ApiKey.objects.select_related("streamer")
-    found = list(keys.filter(pk=int(text)) if text.isdecimal() else keys.filter(shown=text.rstrip("…")))
-    if len(found) != 1:
-        raise CommandError(f"{len(found) or 'No'} keys are named {text!r}. `apikey list` shows them.")
-    return found[0]

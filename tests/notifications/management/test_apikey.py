@@ -34,6 +34,11 @@ def test_a_key_is_shown_once_and_works() -> None:
     assert APIClient(HTTP_AUTHORIZATION=f"Bearer {text}").get("/api/v1/notifications").status_code == 200
 
 
+def test_while_there_is_none_it_says_how_to_make_one() -> None:
+    assert "`create`" in run("list")
+    assert json.loads(run("list", "--json")) == []
+
+
 def test_the_least_right_is_the_default() -> None:
     assert made()["role"] == "producer"
     assert made("--role", "operator")["role"] == "operator"
