@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote, urlsplit
-
-import psycopg
 
 from project import env
 from project.chaos.far_side import FarSide
+from project.chaos.ground import Ground
 from project.chaos.observer import EVER, Observer
 from project.chaos.relay import Relay
 from project.demo.client import Client
 from project.embedded.home import Home
-from project.embedded.process import StartFailed
 from project.embedded.supervisor import Supervisor
 from project.roles import DELIVERING
 
@@ -64,46 +57,14 @@ class Setting:
 USUAL = Setting()
 
 
-class Stage:
-    """A running Belfry and its world, as a context manager. Cases are played on it one after the other."""
+class Stage(Ground):
+    """A running Belfry and its world."""
+
+    processes = DELIVERING
 
     def __init__(self, setting: Setting, *, seed: int) -> None:
-        self.setting = setting
-        self._seed = seed
-        self._stack = ExitStack()
-        self.folder = Path(tempfile.mkdtemp(prefix="belfry-chaos-"))
-        #: Set when there is something to look at afterwards.
-        self.keep = False
-
-    def __enter__(self) -> Self:
-        try:
-            self._set_up()
-        except BaseException as failure:
-            self.keep = isinstance(failure, Exception)
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self._stack.close()
-        finally:  # Even if somebody has lost patience with it.
-            if not self.keep:
-                shutil.rmtree(self.folder, ignore_errors=True)
-
-    def what_is_wrong(self) -> str:
-        """Why the next case would not find it as the first one did; "" when it would."""
-        down = [name for name in (*DELIVERING, "postgres", "valkey") if not self.belfry.process(name).alive]
-        if down:
-            return f"{', '.join(down)} not running"
-        try:
-            self.belfry.wait_ready()
-            moving = self.observer.unmoved(EVER)
-        except (StartFailed, psycopg.Error) as trouble:
-            return str(trouble).partition("\n")[0]
-        return f"{moving} still move" if moving else ""
+        super().__init__("chaos")
+        self.setting, self._seed = setting, seed
 
     def client(self, role: str) -> Client:
         """A caller of the API. The caller closes it."""
@@ -114,12 +75,16 @@ class Stage:
         answer = self.belfry.manage("apikey", "create", "--name", f"chaos {role}", "--role", role, "--json")
         return str(json.loads(answer.stdout)["key"])
 
+    def _unrest(self) -> str:
+        moving = self.observer.unmoved(EVER)
+        return f"{moving} still move" if moving else ""
+
     def _set_up(self) -> None:
         self.world = self._stack.enter_context(FarSide(seed=self._seed, log=self.folder / "outside.log"))
         more = self._over_a_relay() if self.setting.relayed else self._by_another_broker()
         self.belfry = Supervisor(
             home=self.folder,
-            processes=DELIVERING,
+            processes=self.processes,
             own_engines=True,
             app="project.chaos.worker",
             extra_env={
