@@ -3,7 +3,7 @@
 Fields of an entry: `u` recipient, `e` epoch, `s` seq, `k` kind (new, updated, deleted, kick, reset), `v` version,
 `n` unread, `t` when it was committed (seconds since 1970), `d` the item as JSON (absent when it is large: read it
 from Postgres). To everybody: `u=*`, `b` the broadcast's id. A kick: `k=kick`, `u`, and `device` or not.
-A reset: `k=reset`, `u`, `e`. A loss: `u=*`, `k=lost`.
+A reset: `k=reset`, `u`, `e`. A loss: `u=*`, `k=lost`; each stream begins with that, since another may have been there.
 
 A hint may be lost: the numbers of a feed are dense, so that whoever misses one finds out. Where none follows that would
 take long; so who could not send some says so as soon as Redis is back, and the live processes compare positions.

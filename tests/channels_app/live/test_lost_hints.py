@@ -12,6 +12,7 @@ import redis
 
 from channels_app.feed import hints
 from channels_app.feed.unread import feed_volatile
+from channels_app.live.bus import Bus
 from tests.channels_app.live.running import Running, eventually, tell
 
 
@@ -39,6 +40,33 @@ def test_a_loss_is_told_of_again_until_that_gets_through(bus: redis.Redis, monke
     monkeypatch.setattr(feed_volatile(), "_rests_until", time.monotonic() + 0.5)
     tell("ada", "unheard of")
     stream = hints.stream("*", 4)
-    eventually(lambda: bus.xlen(stream) > 0)
+    # One more says that the stream is new.
+    eventually(lambda: bus.xlen(stream) == 2)
     found: Any = bus.xrange(stream)
-    assert [fields for _, fields in found] == [{b"u": b"*", b"k": b"lost"}]
+    assert [fields for _, fields in found] == [{b"u": b"*", b"k": b"lost"}] * 2
+
+
+def test_what_a_flush_took_reaches_clients_though_the_stream_goes_on_at_once(
+    start: Callable[..., Running], bus: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bus, "_look", begins_to_read_and_looks_no_more)
+    live = start(check_s=3600.0)
+    live.wait_for_bus()
+    beside = next(name for name in map(str, range(99)) if hints.stream(name, 4) == hints.stream("ada", 4))
+    with live.stream("ada") as stream:
+        stream.until("state")
+        with monkeypatch.context() as lossy:
+            lossy.setattr(hints, "_send", lambda _: True)
+            tell("ada", "never read")
+        bus.flushdb()
+        tell(beside, "the next in this stream")
+        assert json.loads(stream.take(1)[0].data)["title"] == "never read"
+
+
+LOOK = Bus._look
+
+
+async def begins_to_read_and_looks_no_more(bus: Bus) -> None:
+    """As between two looks, which are seconds apart."""
+    if not bus._last:
+        await LOOK(bus)
