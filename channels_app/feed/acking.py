@@ -101,6 +101,9 @@ def _parameters(acks: Sequence[Ack], feeds: dict[str, Any]) -> dict[str, list[An
         who = (ack.recipient, ack.device)
         is_ours = ack.upto is not None and ack.upto.epoch == feed.epoch
         upto = min(ack.upto.seq, feed.last_seq) if ack.upto is not None and is_ours else 0
+        if not upto and not ack.ids:
+            # After `erase`, above all: what says nothing of this feed must not write the device down again.
+            continue
         uptos[who] = max(uptos.get(who, 0), upto)
         ids.setdefault(who, []).extend(ack.ids)
     named = [(place, item_id) for place, who in enumerate(uptos, 1) for item_id in ids[who]]

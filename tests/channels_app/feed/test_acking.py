@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from channels_app.feed import acking, marking, retention
+from channels_app.feed import acking, erase, marking, retention
 from channels_app.feed.acking import Ack, feed_item_delivered
 from channels_app.feed.cursor import Cursor
 from channels_app.feed.item import Delivered
@@ -78,6 +78,14 @@ def test_what_expired_or_was_deleted_before_its_ack_came_was_delivered_all_the_s
 def test_a_cursor_of_another_epoch_says_nothing(upto: Cursor) -> None:
     write("ann")
     assert acking.ack("ann", "phone", upto=upto, now=NOW) == []
+
+
+def test_an_ack_on_its_way_while_a_feed_is_erased_writes_no_device_down_again() -> None:
+    write("ann")
+    acking.ack("ann", "phone", upto=Cursor(1, 1), now=NOW)
+    erase.erase("ann")
+    acking.ack("ann", "phone", upto=Cursor(1, 1), now=NOW)
+    assert not Device.objects.exists()
 
 
 def test_nobody_acknowledges_what_is_not_theirs_or_not_there() -> None:
