@@ -42,14 +42,19 @@ class Config(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     __str__ = __repr__
 
 
+def fields_of(config: type[Config]) -> tuple[msgspec.inspect.Field, ...]:
+    """The fields of `config` with all that is said of them."""
+    fields: tuple[msgspec.inspect.Field, ...] = msgspec.inspect.type_info(config).fields  # type: ignore[attr-defined]
+    return fields
+
+
 def secret_fields(config: type[Config]) -> frozenset[str]:
     """Names of the fields of `config` that must never be shown."""
     names = _SECRET_FIELDS.get(config)
     if names is None:
-        fields = msgspec.inspect.type_info(config).fields  # type: ignore[attr-defined]
         names = frozenset(
             f.encode_name
-            for f in fields
+            for f in fields_of(config)
             if isinstance(f.type, msgspec.inspect.Metadata) and (f.type.extra or {}).get("secret")
         )
         _SECRET_FIELDS[config] = names

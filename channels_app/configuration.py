@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from channels_app import registry
-from channels_app.base import Config, secret_fields
+from channels_app.base import Config, fields_of, secret_fields
 
 #: What a reader sees where a secret is set. Sent back unchanged, it keeps the secret.
 MASK = "********"
@@ -40,7 +40,8 @@ def check(kind: str, settings: Mapping[str, Any]) -> Config:
     try:
         config: Config = msgspec.convert({**settings, **texts}, registry.get(kind).Config)
     except msgspec.ValidationError as error:
-        raise _named(str(error)) from None
+        fault = _named(str(error))
+        raise InvalidConfig(fault.field, _in_words(fault, registry.get(kind).Config)) from None
     return config
 
 
@@ -72,3 +73,15 @@ def _named(text: str) -> InvalidConfig:
         return InvalidConfig(at["path"], text[: at.start()] + ".")
     field = _FIELD.findall(text)
     return InvalidConfig(field[-1] if field else "", text + ".")
+
+
+def _in_words(fault: InvalidConfig, config: type[Config]) -> str:
+    """The sentence; where msgspec names a pattern, or none of the choices, what would be right instead."""
+    about = {field.encode_name: field.type for field in fields_of(config)}.get(fault.field)
+    said = about.extra_json_schema or {} if isinstance(about, msgspec.inspect.Metadata) else {}
+    plain = about.type if isinstance(about, msgspec.inspect.Metadata) else about
+    if "matching regex" in fault.text and said.get("examples"):
+        return f"What is wanted looks like {said['examples'][0]!r}."
+    if fault.text.startswith("Invalid enum value") and isinstance(plain, msgspec.inspect.LiteralType):
+        return f"Use one of {', '.join(map(str, plain.values))}."
+    return fault.text

@@ -24,6 +24,9 @@ MAX_RECIPIENTS = 1000
 #: Rows in one request.
 MAX_BULK = 1000
 
+#: What the name of a type looks like. `$` alone would let a line feed stand at the end.
+EVENT_TYPE = r"^[A-Za-z0-9][A-Za-z0-9 _.:\-]{0,99}$(?!\n)"
+
 Text = Annotated[str, Meta(max_length=MAX_BODY_CHARS)]
 Recipient = Annotated[str, Meta(min_length=1, max_length=MAX_RECIPIENT)]
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -32,8 +35,7 @@ Moment = Annotated[datetime, Meta(tz=True)]
 class Draft(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One notification as a producer sends it."""
 
-    # `$` alone would let a line feed stand at the end.
-    event_type: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.:\-]{0,99}$(?!\n)")]
+    event_type: Annotated[str, Meta(pattern=EVENT_TYPE)]
     priority: int | str | None = None
     title: Annotated[str, Meta(max_length=MAX_TITLE_CHARS)] = ""
     body: Text = ""

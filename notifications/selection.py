@@ -16,7 +16,10 @@ from notifications.models.dead_letter import DeadLetterQuerySet
 #: Letters that can be named one by one.
 MOST_NAMED = 10_000
 
-_Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+#: PostgreSQL keeps every character but this one.
+NO_NUL = r"^[^\x00]*$"
+
+_Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
 _Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 _Moment = Annotated[datetime, Meta(tz=True)]
 

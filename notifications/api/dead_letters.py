@@ -25,7 +25,7 @@ from notifications.api.wire import body_of
 from notifications.dead_letters import Group
 from notifications.models import DeadLetter
 from notifications.models.dead_letter import DeadLetterQuerySet
-from notifications.selection import Selection
+from notifications.selection import NO_NUL, Selection
 
 #: Dead letters that one request replays, or discards, at most.
 MAX_REPLAYED, MAX_DISCARDED = 1000, 50_000
@@ -39,7 +39,7 @@ class ReplayRequest(Selection, kw_only=True, forbid_unknown_fields=True):
     dry_run: bool = False
 
 
-_Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+_Reason = Annotated[str, Meta(min_length=1, max_length=200, pattern=NO_NUL)]
 
 
 class DiscardRequest(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):

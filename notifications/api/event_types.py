@@ -12,6 +12,7 @@ from rest_framework.views import APIView
 
 from notifications import catalogue, priority
 from notifications.api.caller import IsCaller
+from notifications.api.wire import without_query
 
 
 class EventTypeSerializer(serializers.Serializer[Any]):
@@ -39,6 +40,7 @@ class EventTypes(APIView):
         responses=EventTypesSerializer,
     )
     def get(self, request: Request) -> Response:
+        without_query(request)
         return Response({"results": [_shown(known) for known in catalogue.KNOWN.values()]})
 
 

@@ -28,7 +28,8 @@ class StrictFilters(DjangoFilterBackend):  # type: ignore[misc]
         if getattr(view, "action", None) not in getattr(view, "filtered_actions", _LISTS):
             return queryset
         filterset = self.get_filterset_class(view, queryset)
-        known = pagination.PARAMETERS | set(filterset.base_filters if filterset else ())
+        paged = pagination.PARAMETERS if view.action == "list" else frozenset()
+        known = paged | set(filterset.base_filters if filterset else ())
         text = f"There is no such filter. There are: {', '.join(sorted(known))}."
         unknown = [(name, text) for name in request.query_params if name not in known]
         if unknown:

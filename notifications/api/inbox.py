@@ -35,7 +35,8 @@ from notifications.api.item_shapes import (
 )
 from notifications.api.open_to_pages import OpenToPages
 from notifications.api.problems import invalid
-from notifications.api.wire import body_of, query_of
+from notifications.api.wire import ONE_LINE, body_of, query_of
+from notifications.selection import NO_NUL
 
 #: Seconds after which a client that holds no stream should ask again.
 POLL_S = 30
@@ -47,7 +48,7 @@ _TAGS = ["inbox"]
 
 CursorText = Annotated[str, Meta(max_length=30)]
 Ids = Annotated[list[UUID], Meta(max_length=_MOST_NAMED)]
-Device = Annotated[str, Meta(min_length=1, max_length=MAX_DEVICE, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Device = Annotated[str, Meta(min_length=1, max_length=MAX_DEVICE, pattern=ONE_LINE)]
 
 
 class Whose(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -61,7 +62,7 @@ class PageQuery(Whose, kw_only=True, forbid_unknown_fields=True):
     limit: Annotated[int, Meta(ge=1, le=reading.LONGEST_PAGE)] = reading.PAGE
     unread: bool = False
     archived: bool = False
-    category: Annotated[str, Meta(max_length=100)] = ""
+    category: Annotated[str, Meta(max_length=100, pattern=NO_NUL)] = ""
 
 
 class ChangesQuery(Whose, kw_only=True, forbid_unknown_fields=True):

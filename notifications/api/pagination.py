@@ -19,6 +19,9 @@ from notifications.api.problems import invalid
 PAGE_ROWS = 50
 MAX_PAGE_ROWS = 200
 
+#: So many digits are no number of rows, whatever they say.
+_MANY_DIGITS = 10
+
 #: The query parameters that belong to paging, not to filters.
 PARAMETERS = frozenset({"cursor", "limit"})
 
@@ -42,13 +45,15 @@ class Pages(CursorPagination):
             cursor = super().decode_cursor(request)
             if cursor is not None and cursor.position is not None:
                 self._column.run_validators(self._column.to_python(cursor.position))
+            elif cursor is not None and request.query_params["cursor"]:
+                raise ValueError("It says nothing.")
         except (NotFound, ValidationError, ValueError):
             raise invalid(("cursor", "It is not a cursor of this list.")) from None
         return cursor
 
     def get_page_size(self, request: Request) -> int:
         text = request.query_params.get("limit", str(PAGE_ROWS))
-        if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_PAGE_ROWS):
+        if not (text.isascii() and text.isdecimal() and len(text) < _MANY_DIGITS and 1 <= int(text) <= MAX_PAGE_ROWS):
             raise invalid(("limit", f"Use a number from 1 to {MAX_PAGE_ROWS}."))
         return int(text)
 

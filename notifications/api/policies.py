@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
@@ -64,6 +64,10 @@ class ChannelKeys(serializers.ListField):
         return mine if policy.instance is None else mine | Channel.objects.current().filter(policies=policy.instance)
 
 
+#: Types that one policy names.
+MOST_EVENT_TYPES = 1000
+
+
 class PolicySerializer(StrictSerializer):
     fixed = frozenset({"scope", "platform", "streamer"})
 
@@ -87,6 +91,7 @@ class PolicySerializer(StrictSerializer):
             "updated_at",
         ]  # fmt: skip
         read_only_fields = ["id", "created_at", "updated_at"]
+        extra_kwargs: ClassVar = {"event_types": {"max_length": MOST_EVENT_TYPES}}
         # Said by `validate`, with the name of the field at fault.
         validators: list[Any] = []
 

@@ -64,7 +64,8 @@ class StrictSerializer(serializers.ModelSerializer[Any]):
         for name in self.fixed if self.instance is not None else ():
             old = getattr(self.instance, name)
             if attrs.pop(name, old) != old:
-                raise serializers.ValidationError({name: f"It cannot be changed; it is {old!r}."})
+                shown = self.to_representation(self.instance)[name]
+                raise serializers.ValidationError({name: f"It cannot be changed; it is {shown!r}."})
         replaces = self.instance is not None and not self.partial
         return {**self._defaults(), **attrs} if replaces else attrs
 

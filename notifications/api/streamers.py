@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import django_filters
 from django.db.models import QuerySet
@@ -17,6 +17,9 @@ from notifications.api.problems import Problem, conflict
 from notifications.api.resource import Resources, StrictSerializer, described
 from notifications.models import Streamer
 
+#: Tags of one streamer.
+MOST_TAGS = 100
+
 
 class StreamerSerializer(StrictSerializer):
     fixed = frozenset({"key"})
@@ -25,6 +28,7 @@ class StreamerSerializer(StrictSerializer):
         model = Streamer
         fields = ["key", "name", "platform", "tags", "created_at", "updated_at"]
         read_only_fields = ["created_at", "updated_at"]
+        extra_kwargs: ClassVar = {"tags": {"max_length": MOST_TAGS}}
 
 
 class StreamerFilters(django_filters.FilterSet):  # type: ignore[misc]

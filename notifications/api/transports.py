@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from channels_app import registry
 from channels_app.base import Config, secret_fields
 from notifications.api.caller import IsCaller
+from notifications.api.wire import without_query
 
 
 class TransportSerializer(serializers.Serializer[Any]):
@@ -40,6 +41,7 @@ class Transports(APIView):
         responses=TransportsSerializer,
     )
     def get(self, request: Request) -> Response:
+        without_query(request)
         return Response({"results": [_shown(transport) for transport in registry.all_transports()]})
 
 

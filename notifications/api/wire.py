@@ -18,6 +18,8 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
 from notifications.api.problems import Problem, invalid
+from notifications.draft import EVENT_TYPE
+from notifications.selection import NO_NUL
 
 B = TypeVar("B")
 
@@ -26,6 +28,17 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _FIELD = re.compile(r"field `(?P<field>[^`]+)`")
+_FORM = re.compile(r"^Expected `str` matching regex (?P<pattern>'.*')$")
+
+#: Text that names something and is shown to people.
+ONE_LINE = r"^[^\x00-\x1f\x7f]+\Z"
+
+#: What a pattern asks for, as msgspec repeats it, in words.
+_FORMS = {
+    repr(NO_NUL): "The character NUL cannot be stored",
+    repr(ONE_LINE): "Use one line without control characters",
+    repr(EVENT_TYPE): "Use 1 to 100 letters, digits, spaces and _ . : - and begin with a letter or a digit",
+}
 
 
 class JsonParser(BaseParser):
@@ -79,6 +92,8 @@ def decoded(body: bytes, body_type: Any) -> Any:
         raise invalid(_named(str(error))) from None
     except msgspec.DecodeError as error:
         raise invalid(("", f"The body cannot be read as JSON: {error}.")) from None
+    except UnicodeDecodeError:
+        raise invalid(("", "The body is not UTF-8, in which JSON is written.")) from None
     except RecursionError:
         raise invalid(("", "The body is nested too deeply.")) from None
 
@@ -99,6 +114,13 @@ def query_of(request: Request, query_type: type[B]) -> B:
         raise invalid(_named(str(error))) from None
 
 
+def without_query(request: Request) -> None:
+    """Raises `Problem` where a list that has no filters is asked with one."""
+    unknown = [(name, "There is no such filter, nor any other.") for name in request.query_params]
+    if unknown:
+        raise invalid(*unknown)
+
+
 def _bounded(stream: IO[Any], limit: int) -> bytes:
     body: bytes = stream.read(limit + 1)
     if len(body) > limit:
@@ -113,7 +135,9 @@ def _named(text: str) -> tuple[str, str]:
     field = _FIELD.search(sentence)
     if field:
         path = f"{path}.{field['field']}" if path else field["field"]
-    return path.replace("[...]", "[]"), sentence + "."
+    form = _FORM.search(sentence)
+    words = _FORMS.get(form["pattern"], sentence) if form else sentence
+    return path.replace("[...]", "[]"), words + "."
 
 
 def _plain(value: object) -> object:

@@ -45,6 +45,19 @@ def test_a_wrong_setting_is_named(settings: dict[str, Any], field: str) -> None:
     assert refused.value.text.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"url": "ftp://x"}, "What is wanted looks like 'https://"),
+        ({"url": URL, "method": "GET"}, "Use one of POST, PUT"),
+    ],
+)
+def test_what_would_be_right_is_said(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidConfig) as refused:
+        configuration.check("webhook", settings)
+    assert refused.value.text.startswith(words)
+
+
 def test_what_is_wrong_is_said_without_the_secret() -> None:
     for settings in (
         {"url": "canary"},

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import pytest
 from rest_framework.test import APIClient
 
 from channels_app import registry
 from channels_app.base import Config, setting
 from notifications import catalogue
 from notifications.api.transports import config_schema
+from tests.notifications.api.problem import fields_of
 
 
 def test_all_known_event_types_are_listed(producer: APIClient) -> None:
@@ -23,6 +25,13 @@ def test_all_known_event_types_are_listed(producer: APIClient) -> None:
         "title": "{streamer_name} is live",
         "body": "{title}",
     }
+
+
+@pytest.mark.parametrize("name", ["event-types", "transports"])
+def test_a_filter_is_refused_where_there_is_none(producer: APIClient, name: str) -> None:
+    answer = producer.get(f"/api/v1/{name}?kind=discord")
+    assert answer.status_code == 400
+    assert fields_of(answer) == ["kind"]
 
 
 def test_all_installed_transports_are_listed(producer: APIClient) -> None:

@@ -71,6 +71,7 @@ def test_equal_failures_are_one_line(
     assert body["results"][0]["first"] < body["results"][0]["last"]
     assert len(operator.get(f"{URL}/groups?channel=mail").json()["results"]) == 1
     assert fields_of(operator.get(f"{URL}/groups?chanel=mail")) == ["chanel"]
+    assert fields_of(operator.get(f"{URL}/groups?limit=5")) == ["limit"]  # It has no pages.
 
 
 def test_a_replay_sends_it_on_its_way_once(operator: APIClient, ops: Channel) -> None:

@@ -60,7 +60,9 @@ def test_each_field_at_fault_is_named(
 
 def test_who_follows_whom_never_changes(operator: APIClient, nightowl: Streamer, daybird: Streamer) -> None:
     one = f"{URL}/{operator.post(URL, SENT).json()['id']}"
-    assert fields_of(operator.patch(one, {"streamer": "daybird"})) == ["streamer"]
+    refused = operator.patch(one, {"streamer": "daybird"})
+    assert fields_of(refused) == ["streamer"]
+    assert refused.json()["errors"][0]["message"] == "It cannot be changed; it is 'nightowl'."
     assert fields_of(operator.patch(one, {"recipient": "ben"})) == ["recipient"]
 
 

@@ -101,6 +101,7 @@ class TestPage:
             ("before=-1", "before"),
             ("unread=maybe", "unread"),
             ("page=2", "page"),
+            ("category=%00", "category"),
             ("archived=1&unread=1", "archived"),
         ],
     )

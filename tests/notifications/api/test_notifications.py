@@ -287,9 +287,12 @@ def test_lists_are_filtered(operator: APIClient, nightowl: Streamer) -> None:
         ({"limit": "0"}, "limit"),
         ({"limit": "201"}, "limit"),
         ({"limit": "²"}, "limit"),
+        ({"limit": "0000000009999"}, "limit"),
+        ({"limit": "1" * 5000}, "limit"),
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": "cD1ub25zZW5zZQ=="}, "cursor"),
         ({"cursor": "cD0lMDA="}, "cursor"),
+        ({"cursor": "AAAA"}, "cursor"),
     ],
 )
 def test_a_filter_that_cannot_be_meant_is_named(operator: APIClient, query: dict[str, str], at_fault: str) -> None:

@@ -125,3 +125,9 @@ def test_a_list_takes_the_same_queries_however_long(
         operator.post(URL, {"scope": "platform", "platform": f"p{n}", "channels": ["a"]})
     with django_assert_num_queries(2):
         assert len(operator.get(URL).json()["results"]) == 3
+
+
+def test_event_types_are_bounded(operator: APIClient) -> None:
+    answer = operator.post(URL, {"scope": "global", "event_types": [f"t{number}" for number in range(1001)]})
+    assert answer.status_code == 400
+    assert fields_of(answer) == ["event_types"]

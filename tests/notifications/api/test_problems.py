@@ -62,3 +62,26 @@ def test_a_mistake_of_ours_shows_nothing_of_the_inside(producer: APIClient, monk
 def test_whatever_is_asked_for_is_answered_in_json(producer: APIClient) -> None:
     answer = producer.get("/api/v1/event-types", headers={"Accept": "text/html"})
     assert (answer.status_code, answer["content-type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize("url", [URL, "/api/v1/streamers"])
+@pytest.mark.parametrize("body", [b'{"event_type": "\xff"}', b'{"event_type": "\xed\xa0\x80"}', b'{"\xff": 1}'])
+def test_a_body_that_is_not_utf_8_is_refused(operator: APIClient, url: str, body: bytes) -> None:
+    answer = operator.post(url, data=body, content_type="application/json")
+    assert answer.status_code == 400
+    assert fields_of(answer) == [""]
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "words"),
+    [
+        (URL, {"event_type": "Ärger!"}, "begin with a letter or a digit"),
+        ("/api/v1/dead-letters/replay", {"channel": "a\0"}, "NUL cannot be stored"),
+        ("/api/v1/inbox/ack?recipient=ann", {"device": "a\n", "upto": "1-0"}, "one line without control characters"),
+    ],
+)
+def test_what_a_text_must_look_like_is_said_in_words(
+    operator: APIClient, url: str, body: dict[str, str], words: str
+) -> None:
+    (error,) = operator.post(url, body).json()["errors"]
+    assert words in error["message"]

@@ -84,3 +84,9 @@ def test_an_operator_of_a_streamer_sees_and_changes_it_alone(
     assert bound.patch(f"{URL}/daybird", {"name": "Owl"}).status_code == 404
     assert bound.post(URL, {"key": "new", "name": "New"}).status_code == 403
     assert bound.delete(f"{URL}/nightowl").status_code == 403
+
+
+def test_tags_are_bounded(operator: APIClient) -> None:
+    answer = operator.post(URL, {"key": "many", "name": "Many", "tags": [f"t{number}" for number in range(101)]})
+    assert answer.status_code == 400
+    assert fields_of(answer) == ["tags"]
