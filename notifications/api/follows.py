@@ -74,7 +74,7 @@ class FollowFilters(django_filters.FilterSet):  # type: ignore[misc]
 
 
 class MayFollow(BasePermission):
-    """Operators and staff; recipients, for what there is."""
+    """Operators; recipients, for what there is."""
 
     message = "This needs an API key with the role operator."
 

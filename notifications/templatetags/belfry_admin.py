@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.conf import settings
+from django.template import Context
 from django.urls import reverse
 
 from notifications.admin import badges, status
@@ -24,8 +25,8 @@ def about(letter: DeadLetter) -> str:
     return title_of(letter.delivery.notification)
 
 
-@register.inclusion_tag("admin/belfry/status_strip.html")
-def status_strip() -> dict[str, Any]:
+@register.inclusion_tag("admin/belfry/status_strip.html", takes_context=True)
+def status_strip(context: Context) -> dict[str, Any]:
     """Four numbers with links, the first steps in a new house, and where to try things out."""
-    demo = reverse("demo") if settings.BELFRY_DEMO else ""
+    demo = reverse("demo") if settings.BELFRY_DEMO and context["user"].is_superuser else ""
     return {"figures": status.figures(), "steps": status.first_steps(), "demo": demo}

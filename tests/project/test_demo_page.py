@@ -1,4 +1,4 @@
-"""The page /demo/: for staff, in the embedded default, with what the far ends have got."""
+"""The page /demo/: for superusers, in the embedded default, with what the far ends have got."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from email.message import EmailMessage
 
 import pytest
 import requests
+from django.contrib.auth.models import User
 from django.test import Client
 from pytest_django import Settings
 
@@ -35,6 +36,14 @@ def test_it_is_for_staff(client: Client, settings: Settings) -> None:
     settings.BELFRY_DEMO = True
     assert client.get("/demo/").status_code == 302
     assert client.get("/demo/arrived").status_code == 302
+
+
+def test_it_is_for_those_who_may_do_what_it_does(client: Client, settings: Settings) -> None:
+    settings.BELFRY_DEMO = True
+    client.force_login(User.objects.create_user("reader", is_staff=True))
+    assert client.get("/demo/").status_code == 403
+    assert client.get("/demo/arrived").status_code == 403
+    assert "/demo/" not in client.get("/admin/").content.decode()
 
 
 def test_the_front_page_leads_to_it(admin_client: Client, settings: Settings) -> None:

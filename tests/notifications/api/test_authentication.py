@@ -67,15 +67,15 @@ def test_a_revoked_key_is_refused(operator: APIClient) -> None:
     assert operator.get(URL).status_code == 401
 
 
-def signed_in(*, is_staff: bool) -> Client:
+def signed_in(*, is_staff: bool, is_superuser: bool = False) -> Client:
     client = Client(enforce_csrf_checks=True)
-    client.force_login(User.objects.create_user("someone", is_staff=is_staff))
+    client.force_login(User.objects.create_user("someone", is_staff=is_staff, is_superuser=is_superuser))
     return client
 
 
 @pytest.mark.django_db
-def test_staff_act_as_operators() -> None:
-    client = signed_in(is_staff=True)
+def test_superusers_act_as_operators() -> None:
+    client = signed_in(is_staff=True, is_superuser=True)
     assert client.get("/api/v1/channels").status_code == 200
     answer = client.post("/api/v1/streamers", {"key": "a", "name": "A"}, content_type="application/json")
     assert answer.status_code == 403
@@ -84,8 +84,8 @@ def test_staff_act_as_operators() -> None:
 
 
 @pytest.mark.django_db
-def test_staff_change_things_with_a_token() -> None:
-    client = signed_in(is_staff=True)
+def test_superusers_change_things_with_a_token() -> None:
+    client = signed_in(is_staff=True, is_superuser=True)
     client.get("/admin/login/")
     token = client.get("/admin/password_change/").context["csrf_token"]
     answer = client.post(
@@ -95,6 +95,35 @@ def test_staff_change_things_with_a_token() -> None:
         headers={"X-CSRFToken": str(token)},
     )
     assert answer.status_code == 201
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "path",
+    [
+        "notifications",
+        "deliveries",
+        "event-types",
+        "transports",
+        "streamers",
+        "channels",
+        "policies",
+        "follows",
+        "dead-letters",
+        "dead-letters/groups",
+        "replay-jobs",
+        "inbox?recipient=another",
+    ],
+)
+def test_what_the_admin_denies_to_staff_the_api_does_not_give_them(path: str) -> None:
+    answer = signed_in(is_staff=True).get(f"/api/v1/{path}")
+    assert answer.status_code == 403
+    fields_of(answer)
+
+
+@pytest.mark.django_db
+def test_staff_without_rights_have_their_own_feed() -> None:
+    assert signed_in(is_staff=True).get("/api/v1/inbox/state").status_code == 200
 
 
 @pytest.mark.django_db
