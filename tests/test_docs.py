@@ -253,28 +253,34 @@ def test_pictures_are_pictures_of_pages() -> None:
         assert (width >= 800, height >= 500, len(content) < 400_000) == (True, True, True)
 
 
-def test_the_first_notification_arrives_as_the_readme_says(belfry: Supervisor, tmp_path: Path) -> None:
-    section = README.read_text().partition("## Your first notification")[2].partition("\n## ")[0]
-    *setting_up, looking = code_blocks(section, "sh")
-    until_delivered = (
-        f"for _ in $(seq 100); do {looking.strip()} > seen; grep -q delivered seen && break; sleep 0.2; done"
-    )
-    steps = "\n".join(["set -eu", *setting_up, until_delivered, "cat seen"])
+def test_the_first_notification_arrives_and_shows_in_a_feed_as_the_readme_says(
+    belfry: Supervisor, tmp_path: Path
+) -> None:
+    first, in_a_feed = steps("Your first notification", until="delivered"), steps("A feed in", until="NightOwl is live")
     launcher = tmp_path / "belfry"
     launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/manage.py" "$@"\n')
     launcher.chmod(0o755)
     done = subprocess.run(
-        ["bash", "-c", steps.replace("http://localhost:8000", belfry.url)],
+        ["bash", "-c", f"set -eu\n{first}\n{in_a_feed}".replace("http://localhost:8000", belfry.url)],
         cwd=tmp_path,
         env=belfry.env,
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=90,
     )
     assert "urn:belfry:problem" not in done.stdout
     assert '"state":"delivered"' in done.stdout
+    assert '"unread":1' in done.stdout
     assert_told(belfry.home, '[Notification] level="info" title="NightOwl is live"')
+
+
+def steps(title: str, *, until: str) -> str:
+    """The commands of a section of the README, the last one again and again until it shows something."""
+    section = README.read_text().partition(f"\n## {title}")[2].partition("\n## ")[0]
+    *setting_up, looking = "\n".join(code_blocks(section, "sh")).strip().rsplit("\ncall ", 1)
+    look = f"call {looking} > seen; grep -q '{until}' seen && break; sleep 0.2"
+    return "\n".join([*setting_up, f"for _ in $(seq 100); do {look}; done", "cat seen"])
 
 
 def assert_told(home: Home, line: str) -> None:
