@@ -22,6 +22,16 @@ _STATUS = {
     Code.TOKEN_EXPIRED: 401,
 }
 _LATER = 503
+
+#: What the client does about it.
+_DETAILS = {
+    Code.BAD_REQUEST: "A parameter cannot be read.",
+    Code.FORBIDDEN: "Show `ticket`, a feed token as bearer, or an operator's API key and `recipient`.",
+    Code.BAD_VERSION: "Offer the sub-protocol belfry.v1 or belfry.v1.protobuf, or none.",
+    Code.CONNECTION_LIMIT: "This recipient has as many connections as one may have, and somebody looks at each.",
+    Code.TOKEN_EXPIRED: "The ticket, token or session has ended, or the ticket was used. Come with a new one.",
+}
+_LATER_DETAIL = "It cannot be served now. Come back later."
 _RETRY_AFTER_S = b"2"
 
 
@@ -47,8 +57,21 @@ async def answer(send: Send, status: int, body: Mapping[str, Any] | None = None,
 async def refuse(send: Send, refused: Refused, headers: Headers = ()) -> None:
     """Say why a request is not served."""
     status = status_of(refused.code)
-    await answer(send, status, None if status == 204 else problem(status, refused.code.reason), headers)
+    await answer(send, status, None if status == 204 else problem_of(refused), headers)
 
 
-def problem(status: int, reason: str) -> dict[str, Any]:
-    return {"type": f"urn:belfry:problem:{reason}", "title": reason.replace("_", " "), "status": status}
+def problem_of(refused: Refused) -> dict[str, Any]:
+    """The members of a problem (RFC 9457) for a refusal."""
+    detail = refused.detail or _DETAILS.get(refused.code, _LATER_DETAIL)
+    return problem(status_of(refused.code), refused.code.reason, detail)
+
+
+def problem(status: int, reason: str, detail: str) -> dict[str, Any]:
+    title = reason.replace("_", " ")
+    return {"type": f"urn:belfry:problem:{reason}", "title": title, "status": status, "detail": detail}
+
+
+async def wrong_method(send: Send, right: str) -> None:
+    """405, with the method that there is."""
+    body = problem(405, "method_not_allowed", f"Use {right}.")
+    await answer(send, 405, body, headers=[(b"allow", right.encode())])

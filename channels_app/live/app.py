@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from channels_app.live import polling, sse
-from channels_app.live.answers import answer, problem
+from channels_app.live.answers import answer, problem, wrong_method
 from channels_app.live.limits import Limits
 from channels_app.live.operating import Operating
 from channels_app.live.origin import allowed_to_read
@@ -67,7 +67,7 @@ class LiveApp:
         elif request.path == "/rt/changes" and request.method == "GET":
             await polling.serve(self.process.hub, self.process.store, self.process.credentials, request, send)
         elif endpoint is None:
-            await answer(send, 404, problem(404, "not_found"))
+            await _not_there(request, send)
         else:
             await endpoint(request, send)
 
@@ -78,3 +78,15 @@ class LiveApp:
             "/rt/connections": self._operating.connections,
             "/rt/metrics": self._operating.metrics,
         }.get(path)
+
+
+async def _not_there(request: Request, send: Send) -> None:
+    """Whoever has come the wrong way is told the right one."""
+    if request.path in ("/rt/sse", "/rt/changes"):
+        await wrong_method(send, "GET")
+    elif request.path == "/rt/ws":
+        detail = "This opens WebSockets, and nobody asked for one. Over plain HTTP there are /rt/sse and /rt/changes."
+        await answer(send, 426, problem(426, "upgrade_required", detail), [(b"upgrade", b"websocket")])
+    else:
+        detail = "There are /rt/sse, /rt/ws, /rt/changes, /rt/presence, /rt/connections, /rt/metrics, /rt/health."
+        await answer(send, 404, problem(404, "not_found", detail))

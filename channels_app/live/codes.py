@@ -53,8 +53,11 @@ class Code(IntEnum):
 
 
 class Refused(Exception):
-    """A connection is not taken. `retry_ms`: when to come back, where that is of use; 0 leaves it to chance."""
+    """A connection is not taken. `retry_ms`: when to come back, where that is of use; 0 leaves it to chance.
 
-    def __init__(self, code: Code, *, retry_ms: int = 0) -> None:
+    `detail` is a sentence for whoever reads the answer, where there is more to say than the code does.
+    """
+
+    def __init__(self, code: Code, *, retry_ms: int = 0, detail: str = "") -> None:
         super().__init__(code.reason)
-        self.code, self.retry_ms = code, retry_ms
+        self.code, self.retry_ms, self.detail = code, retry_ms, detail

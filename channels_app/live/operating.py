@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from channels_app.feed import hints
 from channels_app.feed.recipient import BadRecipient, spelled
-from channels_app.live.answers import answer, refuse
+from channels_app.live.answers import answer, refuse, wrong_method
 from channels_app.live.codes import Code, Refused
 from channels_app.live.credentials import Credentials
 from channels_app.live.hub import Hub
@@ -41,13 +41,17 @@ class Operating:
     async def presence(self, request: Request, send: Send) -> None:
         """`GET /rt/presence?users=a,b`: the live connections of each who has any."""
         asked = [_spelled(name) for name in request.query.get("users", "").split(",") if name]
-        if await self._may(request, send, "GET", is_well_formed=0 < len(asked) <= _MOST_ASKED and all(asked)):
+        is_well_formed = 0 < len(asked) <= _MOST_ASKED and all(asked)
+        wanted = f"users: name 1 to {_MOST_ASKED} recipients, with commas between them."
+        if await self._may(request, send, "GET", is_well_formed=is_well_formed, wanted=wanted):
             await self._answer_seats(asked, send)
 
     async def connections(self, request: Request, send: Send) -> None:
         """`DELETE /rt/connections?user=&device=`: send them away, wherever they are connected."""
         recipient, device = _spelled(request.query.get("user", "")), request.query.get("device", "")
-        if not await self._may(request, send, "DELETE", is_well_formed=bool(recipient)):
+        if not await self._may(
+            request, send, "DELETE", is_well_formed=bool(recipient), wanted="user: name a recipient."
+        ):
             return
         if await self._threads.run(hints.kick, recipient, device):
             await answer(send, 204)
@@ -62,16 +66,18 @@ class Operating:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": content})
 
-    async def _may(self, request: Request, send: Send, method: str, *, is_well_formed: bool = True) -> bool:
-        """Whether to go on; otherwise it has been answered."""
+    async def _may(
+        self, request: Request, send: Send, method: str, *, is_well_formed: bool = True, wanted: str = ""
+    ) -> bool:
+        """Whether to go on; otherwise it has been answered. `wanted` says what would be well formed."""
         if request.method != method:
-            await answer(send, 405, headers=[(b"allow", method.encode())])
+            await wrong_method(send, method)
             return False
         try:
             if not await self._credentials.is_operator(request):
-                raise Refused(Code.FORBIDDEN)
+                raise Refused(Code.FORBIDDEN, detail="Show an operator's API key for all streamers as bearer.")
             if not is_well_formed:
-                raise Refused(Code.BAD_REQUEST)
+                raise Refused(Code.BAD_REQUEST, detail=wanted)
         except Refused as refused:
             await refuse(send, refused)
             return False

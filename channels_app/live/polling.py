@@ -68,9 +68,9 @@ def _number(request: Request, name: str, most: float) -> float:
     try:
         number = float(request.query.get(name) or 0)
     except ValueError:
-        raise Refused(Code.BAD_REQUEST) from None
+        number = -1.0
     if not 0 <= number <= most:
-        raise Refused(Code.BAD_REQUEST)
+        raise Refused(Code.BAD_REQUEST, detail=f"{name}: Use a number from 0 to {most:g}.")
     return number
 
 
@@ -78,5 +78,5 @@ def _place(cursor: str) -> int:
     """Raises `Refused`."""
     try:
         return place_at(cursor) if cursor else NOWHERE
-    except ValueError:
-        raise Refused(Code.BAD_REQUEST) from None
+    except ValueError as error:
+        raise Refused(Code.BAD_REQUEST, detail=f"after: {error}") from None

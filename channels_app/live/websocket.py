@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from channels_app.live import client_frames, metrics
-from channels_app.live.answers import problem, status_of
+from channels_app.live.answers import problem_of, status_of
 from channels_app.live.client_frames import BadFrame
 from channels_app.live.codes import Code, Refused
 from channels_app.live.connection import Connection
@@ -155,7 +155,7 @@ class _Greeting:
             status = status_of(code) if code is not Code.KICKED else status_of(Code.FORBIDDEN)
             headers = [(b"content-type", b"application/problem+json")]
             await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-            body = data_of(problem(status, code.reason))
+            body = data_of({**problem_of(refused), "status": status})
             await self._send({"type": "websocket.http.response.body", "body": body})
             return
         await self.accept()

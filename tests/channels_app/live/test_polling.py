@@ -101,7 +101,9 @@ def test_it_comes_in_pieces(live: Running) -> None:
 
 @pytest.mark.parametrize("query", [{"after": "x"}, {"wait": "-1"}, {"wait": "26"}, {"limit": "many"}, {"limit": "201"}])
 def test_what_cannot_be_answered_is_refused(live: Running, query: dict[str, str]) -> None:
-    assert changes(live, **query).status_code == 400
+    answer = changes(live, **query)
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(f"{next(iter(query))}: ")
 
 
 def test_a_page_of_anybody_may_ask_with_a_ticket(live: Running) -> None:

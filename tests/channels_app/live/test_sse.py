@@ -154,6 +154,16 @@ def test_strangers_are_refused_by_a_status(live: Running) -> None:
     assert httpx.get(f"{live.url}/sse", timeout=WITHIN_S).status_code == 403
     assert httpx.get(f"{live.url}/sse", headers={"accept": "text/event-stream"}, timeout=WITHIN_S).status_code == 403
     assert httpx.get(f"{live.url}/nothing", timeout=WITHIN_S).status_code == 404
+    assert "feed token" in httpx.get(f"{live.url}/sse", timeout=WITHIN_S).json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "sse", 405), ("POST", "changes", 405), ("GET", "ws", 426)]
+)
+def test_who_comes_the_wrong_way_is_told_the_right_one(live: Running, method: str, path: str, status: int) -> None:
+    answer = httpx.request(method, f"{live.url}/{path}", timeout=WITHIN_S)
+    assert answer.status_code == answer.json()["status"] == status
+    assert answer.json()["detail"]
 
 
 def test_browsers_are_told_in_the_stream_what_may_be_well_again(live: Running) -> None:

@@ -64,6 +64,7 @@ def test_a_sub_protocol_that_nobody_speaks_is_refused(live: Running) -> None:
     with pytest.raises(InvalidStatus) as refused:
         live.connect(f"ticket={tickets.issue('ada', now=now())}", protocol="graphql-ws")
     assert refused.value.response.status_code == 400
+    assert b"Offer the sub-protocol belfry.v1" in (refused.value.response.body or b"")
 
 
 # --- Acknowledgements ----------------------------------------------------------------------------
