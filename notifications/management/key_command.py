@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Protocol
@@ -13,6 +14,17 @@ from django.core.management.base import BaseCommand, CommandParser
 from notifications import clock
 
 Options = dict[str, Any]
+
+
+#: Characters of a key's name.
+_LONGEST_NAME = 100
+
+
+def a_name(text: str) -> str:
+    """For `add_argument(type=…)`: whose key it is."""
+    if not 1 <= len(text.strip()) <= _LONGEST_NAME:
+        raise ArgumentTypeError(f"use 1 to {_LONGEST_NAME} characters")
+    return text.strip()
 
 
 class Key(Protocol):

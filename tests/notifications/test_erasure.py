@@ -70,6 +70,13 @@ def test_the_command_asks_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept("ann") == (0, 0, 0)
 
 
+def test_the_command_erases_nothing_where_nobody_can_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    with pytest.raises(CommandError, match="--yes"):
+        run("erase", "ann")
+    assert kept("ann") == (2, 1, 1)
+
+
 def test_the_command_answers_in_json_and_refuses_what_is_nobodys_key() -> None:
     assert json.loads(run("erase", "ann", "--yes", "--json")) == {"items": 2, "follows": 1}
     with pytest.raises(CommandError, match="nobody's key"):

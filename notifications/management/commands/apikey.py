@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from notifications.management.key_command import KeyCommand, Options, add_json, times
+from notifications.management.key_command import KeyCommand, Options, a_name, add_json, times
 from notifications.models import ApiKey, Streamer
 
 
@@ -17,7 +17,7 @@ class Command(KeyCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="create | list | revoke")
         create = actions.add_parser("create", help="Make a key. It is shown once.")
-        create.add_argument("--name", required=True, help="Whose key it is.")
+        create.add_argument("--name", required=True, type=a_name, help="Whose key it is.")
         create.add_argument("--role", choices=ApiKey.Role.values, default=ApiKey.Role.PRODUCER.value)
         create.add_argument("--streamer", metavar="KEY", help="The key speaks for this streamer alone.")
         listing = actions.add_parser("list", help="Show what keys there are; not their text, which nobody has.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -151,9 +152,12 @@ def _add_filters(parser: CommandParser) -> None:
 
 def _moment(text: str) -> datetime:
     ago = _AGO.fullmatch(text.strip())
-    if ago:
-        return clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    moment = datetime.fromisoformat(text)
+    try:
+        if ago:
+            return clock.now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise ArgumentTypeError("use a time such as 2030-01-31T12:00 (UTC), or 30m, 2h, 7d ago") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

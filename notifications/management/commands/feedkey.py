@@ -14,7 +14,7 @@ from channels_app.feed_keys import opened
 from channels_app.models import FeedKey
 from channels_app.secrets import NoSecretKeys, SecretUnreadable
 from notifications import clock
-from notifications.management.key_command import KeyCommand, Options, add_json, times
+from notifications.management.key_command import KeyCommand, Options, a_name, add_json, times
 
 _LONGEST_MINUTES = int(feed_tokens.LONGEST_S // 60)
 
@@ -25,7 +25,7 @@ class Command(KeyCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True, metavar="create | list | revoke | token")
         create = actions.add_parser("create", help="Make a key. Its secret is shown once.")
-        create.add_argument("--name", required=True, help="Which application it is for.")
+        create.add_argument("--name", required=True, type=a_name, help="Which application it is for.")
         listing = actions.add_parser("list", help="Show what keys there are, without their secrets.")
         revoke = actions.add_parser("revoke", help="End a key for ever; its tokens are refused within five seconds.")
         revoke.add_argument("key", metavar="kid", help="Its id as `list` shows it.")

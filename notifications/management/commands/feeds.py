@@ -29,14 +29,22 @@ class Command(BaseCommand):
             self._say(options, {"feeds": begin_new_epoch()}, "Feeds that begin anew: {feeds}.")
             return
         recipient = _recipient(options["recipient"])
-        if not options["yes"] and input(f"Erase {recipient!r} for ever? Type yes: ").strip() != "yes":
-            raise CommandError("Nothing was erased.")
+        if not options["yes"] and not _confirmed(f"Erase {recipient!r} for ever? Type yes: "):
+            raise CommandError("Nothing was erased. Where nobody can answer, say --yes.")
         erased = erase(recipient, by="the command line")
         said = {"items": erased.items, "follows": erased.follows}
         self._say(options, said, "Erased: {items} items, {follows} follows.")
 
     def _say(self, options: dict[str, Any], said: dict[str, int], text: str) -> None:
         self.stdout.write(json.dumps(said) if options["json"] else text.format(**said))
+
+
+def _confirmed(question: str) -> bool:
+    """Whether somebody is there, and says yes."""
+    try:
+        return input(question).strip() == "yes"
+    except EOFError:
+        return False
 
 
 def _recipient(text: str) -> str:

@@ -51,6 +51,13 @@ def test_a_key_may_speak_for_one_streamer() -> None:
     assert "for nightowl" in run("list")
 
 
+@pytest.mark.parametrize("command", ["apikey", "feedkey"])
+@pytest.mark.parametrize("name", ["", " ", "x" * 101])
+def test_a_key_without_a_proper_name_is_not_made(command: str, name: str) -> None:
+    with pytest.raises(CommandError, match="1 to 100 characters"):
+        call_command(command, "create", "--name", name)
+
+
 def test_an_unknown_streamer_is_named() -> None:
     with pytest.raises(CommandError, match="nobody"):
         made("--streamer", "nobody")

@@ -123,3 +123,9 @@ def test_what_is_wrong_or_missing_is_said(ops: Channel, arguments: tuple[str, ..
         run(*arguments)
     assert states() == {"dead": 32}
     assert not ReplayJob.objects.exists()
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "99999999999d", "2030-13-01"])
+def test_what_is_no_moment_is_answered_with_one_that_is(moment: str) -> None:
+    with pytest.raises(CommandError, match="use a time such as 2030-01-31T12:00"):
+        run("list", "--since", moment)
