@@ -120,6 +120,14 @@ def test_commands_that_are_named_exist(page: Path) -> None:
 
 
 @every_page
+def test_no_row_of_a_table_comes_twice(page: Path) -> None:
+    rows: list[str] = []
+    for line in page.read_text().splitlines():
+        rows = [*rows, line.split("|")[1]] if line.startswith("| ") else []
+        assert len(rows) == len(set(rows)), rows[-1]
+
+
+@every_page
 def test_lines_can_be_read(page: Path) -> None:
     long = [line for line in prose(page).splitlines() if len(line) > 125 and not line.startswith("|")]
     assert long == []
