@@ -18,6 +18,11 @@ from notifications.admin import badges
 from notifications.admin.page import Page
 from notifications.models import ApiKey
 
+_REVOKING = (
+    "Whoever shows this key is refused from then on, within five seconds. What was sent with it stays. "
+    "This cannot be undone."
+)
+
 
 class UseFilter(admin.SimpleListFilter):
     """Those in use, unless one asks for the revoked ones."""
@@ -111,10 +116,12 @@ class ApiKeyAdmin(Page[ApiKey]):
 
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.one(request, object_id)
-        if self.has_change_permission(request, key):
-            self._revoke(request, [key])
-        else:
+        if not self.has_change_permission(request, key):
             self.message_user(request, "You may not revoke keys.", messages.ERROR)
+        elif asked := self.make_sure(request, key, verb="Revoke", name=str(key), means=_REVOKING):
+            return asked
+        else:
+            self._revoke(request, [key])
         return HttpResponseRedirect(reverse("admin:notifications_apikey_change", args=(key.pk,)))
 
     @admin.action(description="Revoke: end them for ever", permissions=["change"])
@@ -122,9 +129,11 @@ class ApiKeyAdmin(Page[ApiKey]):
         self._revoke(request, list(queryset.filter(revoked_at__isnull=True)))
 
     def _revoke(self, request: HttpRequest, keys: list[ApiKey]) -> None:
-        now = clock.now()
-        for key in keys:
-            if key.revoked_at is None:
-                key.revoke(now)
-                self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"Revoked: {len(keys)}.", messages.SUCCESS)
+        now, active = clock.now(), [key for key in keys if key.revoked_at is None]
+        for key in active:
+            key.revoke(now)
+            self.log_change(request, key, "Revoked.")
+        if active:
+            self.message_user(request, f"Revoked: {len(active)}.", messages.SUCCESS)
+        else:
+            self.message_user(request, "Nothing was changed: that was revoked already.", messages.WARNING)

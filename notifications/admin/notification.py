@@ -23,6 +23,10 @@ from notifications.admin.wording import title_of
 from notifications.models import Delivery, Notification
 from notifications.states import OPEN, State
 
+_WITHDRAWING = (
+    "What was not sent yet is not sent, and feeds lose it. What has arrived stays there. This cannot be undone."
+)
+
 
 class StandingFilter(admin.SimpleListFilter):
     """By what became of it."""
@@ -183,10 +187,13 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
 
     def withdraw_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         notification = self.one(request, object_id)
-        if self.has_withdraw_permission(request):
-            self._withdraw(request, [notification])
-        else:
+        name = title_of(notification)
+        if not self.has_withdraw_permission(request):
             self.message_user(request, "You may not withdraw notifications.", messages.ERROR)
+        elif asked := self.make_sure(request, notification, verb="Withdraw", name=name, means=_WITHDRAWING):
+            return asked
+        else:
+            self._withdraw(request, [notification])
         return HttpResponseRedirect(reverse("admin:notifications_notification_change", args=(notification.pk,)))
 
     @admin.action(description="Withdraw: end what was not sent yet", permissions=["withdraw"])

@@ -9,7 +9,8 @@ from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import URLPattern, path
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
 from notifications.admin.generic import GenericAdmin
@@ -23,6 +24,9 @@ class RowsWithMore(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if not self.query and not self.params:
+            # All of them are shown: Django would offer to show all.
+            self.full_result_count = self.result_count
         self.result_list = list(self.result_list)
         room: Page[Any] = self.model_admin  # type: ignore[assignment]
         room.complete(self.result_list)
@@ -68,6 +72,22 @@ class Page(GenericAdmin[M]):
         """The address `<id>/<word>/` of a button, named `<app>_<model>_<word>`. It answers to POST alone."""
         name = f"{self.opts.app_label}_{self.opts.model_name}_{word}"
         return path(f"<path:object_id>/{word}/", self.admin_site.admin_view(require_POST(view)), name=name)
+
+    def make_sure(self, request: HttpRequest, row: M, *, verb: str, name: str, means: str) -> HttpResponse | None:
+        """The page that asks before a button does what nobody can undo; None where it was answered."""
+        if "confirmed" in request.POST:
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"{verb} {name}?",
+            "opts": self.opts,
+            "media": self.media,
+            "name": name,
+            "verb": verb,
+            "means": means,
+            "back_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(row.pk,)),
+        }
+        return TemplateResponse(request, "admin/belfry/sure.html", context)
 
 
 class ReadOnlyPage(Page[M]):

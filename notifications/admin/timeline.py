@@ -99,6 +99,8 @@ def standing(delivery: Delivery) -> str:
         return "A worker is sending it now."
     if delivery.state == State.PENDING:
         return reason or "It is waiting for a worker."
+    if delivery.state == State.DEAD:
+        return f"Given up: {reason}" if reason else "Given up."
     return reason or f"It is {delivery.state}."
 
 

@@ -101,10 +101,10 @@ def test_a_reader_may_look_and_touches_nothing(client: Client, django_user_model
     for model in rooms:
         assert client.get(address(model, "changelist")).status_code == 200
         assert client.get(address(model, "change", model.objects.values_list("pk", flat=True)[0])).status_code == 200
-    client.post(address(Notification, "withdraw", found.retrying.pk))
+    client.post(address(Notification, "withdraw", found.retrying.pk), {"confirmed": "yes"})
     assert client.post(reverse("admin:channels_app_channel_test", args=(found.ops.pk,))).status_code == 403
     assert client.post(reverse("admin:channels_app_channel_delete", args=(found.ops.pk,))).status_code == 403
-    client.post(address(ApiKey, "revoke", found.key.pk))
+    client.post(address(ApiKey, "revoke", found.key.pk), {"confirmed": "yes"})
     letters = DeadLetter.objects.values_list("pk", flat=True)
     client.post(
         address(DeadLetter, "changelist"), {"action": "replay", "_selected_action": list(letters), "confirmed": "yes"}

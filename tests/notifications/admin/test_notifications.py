@@ -32,6 +32,7 @@ def test_the_page_tells_every_attempt_and_where_it_ended(admin_client: Client, e
     places = [html.index(text, html.index("Meant for Archive mirror")) for text in said]
     assert places == sorted(places)
     assert "Replay or discard" in html
+    assert "Given up: " in html
 
 
 def test_the_page_names_the_policy_that_decided(admin_client: Client, evening: Evening) -> None:
@@ -114,13 +115,21 @@ def test_the_filter_by_age_goes_by_the_time_in_the_id(admin_client: Client, even
 def test_withdrawing_ends_what_is_open_and_is_logged(admin_client: Client, evening: Evening) -> None:
     button = reverse("admin:notifications_notification_withdraw", args=(evening.retrying.pk,))
     assert button in page(admin_client, evening.retrying)
-    assert "end now: 2." in admin_client.post(button, follow=True).content.decode()
+    assert "This cannot be undone." in admin_client.post(button).content.decode()
+    assert not Notification.objects.filter(withdrawn_at__isnull=False).exists()
+    assert "end now: 2." in admin_client.post(button, {"confirmed": "yes"}, follow=True).content.decode()
     evening.retrying.refresh_from_db()
     assert evening.retrying.withdrawn_at is not None
     states = {one.state: one.reason for one in Delivery.objects.filter(notification=evening.retrying)}
     assert states == {"cancelled": "Withdrawn by admin."}
     assert LogEntry.objects.latest("pk").change_message == "Withdrawn; deliveries ended: 2."
     assert button not in page(admin_client, evening.retrying)
+
+
+def test_show_all_is_offered_where_not_all_are_shown(admin_client: Client, evening: Evening) -> None:
+    assert "Show all" not in admin_client.get(LIST).content.decode()
+    assert "Show all" in admin_client.get(LIST, {"standing": "dead"}).content.decode()
+    assert "Show all" in admin_client.get(LIST, {"q": "archive"}).content.decode()
 
 
 def test_many_are_withdrawn_from_the_list(admin_client: Client, evening: Evening) -> None:

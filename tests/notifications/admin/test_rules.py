@@ -135,7 +135,11 @@ def test_a_key_keeps_its_role_and_may_be_renamed(admin_client: Client, evening: 
 
 def test_a_key_is_revoked_from_its_page_and_from_the_list(admin_client: Client, evening: Evening) -> None:
     other, _ = ApiKey.objects.issue("other", role="operator")
-    admin_client.post(reverse("admin:notifications_apikey_revoke", args=(evening.key.pk,)))
+    button = reverse("admin:notifications_apikey_revoke", args=(evening.key.pk,))
+    assert "This cannot be undone." in admin_client.post(button).content.decode()
+    assert ApiKey.objects.filter(revoked_at__isnull=True).count() == 2
+    admin_client.post(button, {"confirmed": "yes"})
+    assert "was revoked already" in admin_client.post(button, {"confirmed": "yes"}, follow=True).content.decode()
     admin_client.post("/admin/notifications/apikey/", {"action": "revoke", "_selected_action": [other.pk]})
     assert ApiKey.objects.filter(revoked_at__isnull=True).count() == 0
     assert LogEntry.objects.filter(change_message="Revoked.").count() == 2
