@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 
 from notifications import clock, dead_letters, replays
 from notifications.admin import badges
-from notifications.admin.dead_letter_groups import MAX_REASON_CHARS, GroupedPage
+from notifications.admin.dead_letter_groups import MAX_REASON_CHARS, NOTHING_LEFT, GroupedPage
 from notifications.admin.filters import ChannelFilter
 from notifications.admin.replay_job import begin
 from notifications.admin.selecting import TooWide, selection_of
@@ -144,7 +144,10 @@ class DeadLetterAdmin(GroupedPage):
             return self._start(request, letters, looked_at.newest)
         by, now = request.user.get_username(), clock.now()
         sent = self._decide(request, letters, lambda some: dead_letters.replay(some, by=by, now=now), "Replayed.")
-        self.message_user(request, f"Sent on their way once more: {sent}.", messages.SUCCESS)
+        if sent:
+            self.message_user(request, f"Sent on their way once more: {sent}.", messages.SUCCESS)
+        else:
+            self.message_user(request, NOTHING_LEFT, messages.WARNING)
         return None
 
     def _start(self, request: HttpRequest, letters: DeadLetterQuerySet, newest: int) -> HttpResponse | None:
@@ -169,7 +172,7 @@ class DeadLetterAdmin(GroupedPage):
             return dead_letters.discard(some, reason=reason, by=by, now=now)
 
         ended = self._decide(request, letters, discard, f"Discarded: {reason}")
-        self.message_user(request, f"Discarded: {ended}. They stay readable here.", messages.SUCCESS)
+        self.tell_discarded(request, ended)
         return None
 
     def _decide(

@@ -23,7 +23,7 @@ from notifications import clock, dead_letters, replays
 from notifications.admin import badges
 from notifications.admin.page import ReadOnlyPage
 from notifications.admin.replay_job import begin
-from notifications.models import DeadLetter
+from notifications.models import DeadLetter, ReplayJob
 from notifications.models.dead_letter import DeadLetterQuerySet
 from notifications.selection import Narrowed
 
@@ -32,6 +32,9 @@ MOST_GROUPS = 100
 #: Of fewer, each gets its own line in the records of who did what.
 MOST_LOGGED_ONE_BY_ONE = 100
 MAX_REASON_CHARS = 200
+NOTHING_LEFT = "Nothing was changed: what you chose was decided on meanwhile, or cannot be sent any more."
+#: Replays under way that the page of a decision tells of.
+_MOST_RUNNING = 5
 
 
 class _Moment(forms.DateTimeInput):
@@ -145,6 +148,7 @@ class GroupedPage(ReadOnlyPage[DeadLetter]):
             "lines": [_line(group, request) for group in looked_at.groups],
             "error": error,
             "media": self.media,
+            "running": ReplayJob.objects.running()[:_MOST_RUNNING],
             "newest": looked_at.newest,
             "usual_pace_per_s": replays.USUAL_PACE_PER_S,
             "max_reason_chars": MAX_REASON_CHARS,
@@ -162,8 +166,14 @@ class GroupedPage(ReadOnlyPage[DeadLetter]):
         note = f"Discarded: {reason}" if one_by_one else f"Discarded, the newest of {ended:,} ({selection}): {reason}"
         logged = DeadLetter.objects.decided().filter(pk__in=ids if one_by_one else ids[:1])
         LogEntry.objects.log_actions(request.user.pk or 0, logged, CHANGE, note)
-        self.message_user(request, f"Discarded: {ended:,}. They stay readable here.", messages.SUCCESS)
+        self.tell_discarded(request, ended)
         return HttpResponseRedirect(reverse("admin:notifications_deadletter_groups"))
+
+    def tell_discarded(self, request: HttpRequest, count: int) -> None:
+        if count:
+            self.message_user(request, f"Discarded: {count:,}. They stay readable here.", messages.SUCCESS)
+        else:
+            self.message_user(request, NOTHING_LEFT, messages.WARNING)
 
 
 def _line(group: dead_letters.Group, request: HttpRequest) -> Line:

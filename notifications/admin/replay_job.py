@@ -91,8 +91,12 @@ class ReplayJobAdmin(ReadOnlyPage[ReplayJob]):
 
 
 def begin(request: HttpRequest, selection: Selection, *, upto: int) -> HttpResponse:
-    """Start a replay as the request asks for it, and go where one can watch it."""
+    """Start a replay as the request asks for it, and go where one can watch it. Asked twice, it is the same one."""
     by, now = request.user.get_username(), clock.now()
+    twin = ReplayJob.objects.running_of(selection.stored(), upto)
+    if twin is not None:
+        messages.warning(request, "This replay is running already.")
+        return HttpResponseRedirect(reverse("admin:notifications_replayjob_change", args=(twin.pk,)))
     job = replays.start(selection, by=by, pace_per_s=_pace(request), now=now, upto=upto)
     LogEntry.objects.log_actions(request.user.pk or 0, [job], ADDITION, f"Began: {selection}.", single_object=True)
     return HttpResponseRedirect(reverse("admin:notifications_replayjob_change", args=(job.pk,)))

@@ -19,6 +19,10 @@ class ReplayJobQuerySet(models.QuerySet["ReplayJob"]):
     def running(self) -> ReplayJobQuerySet:
         return self.filter(state=ReplayJob.State.RUNNING)
 
+    def running_of(self, selection: Mapping[str, Any], upto: int) -> ReplayJob | None:
+        """The running job of these letters, if there is one: the same selection, up to the letter `upto` at least."""
+        return self.running().filter(selection=dict(selection), upto__gte=upto).first()
+
     def take(self, job_id: int) -> ReplayJob | None:
         """Lock a running job until the transaction ends; None where it has ended or somebody else has it."""
         return self.running().select_for_update(skip_locked=True).filter(pk=job_id).first()

@@ -163,6 +163,18 @@ def test_a_job_is_watched_and_cancelled(admin_client: Client, ops: Channel) -> N
     assert admin_client.get(reverse("admin:notifications_replayjob_cancel", args=(job.pk,))).status_code == 405
 
 
+def test_a_replay_that_is_asked_for_twice_runs_once(admin_client: Client, ops: Channel) -> None:
+    page = f"{GROUPS}replay/{of(ops)}"
+    sent = {"confirmed": "yes", "newest": admin_client.get(page).context["newest"], "pace": "1"}
+    first, second = admin_client.post(page, sent), admin_client.post(page, sent)
+    job = ReplayJob.objects.get()
+    assert first["Location"] == second["Location"] == job_page(job)
+    assert "of admin is running, 0 of 1202." in text_of(admin_client.get(page))
+    many_dead_letters(ops, 5)
+    admin_client.post(page, {**sent, "newest": admin_client.get(page).context["newest"]})
+    assert ReplayJob.objects.count() == 2, "these were buried later"
+
+
 def test_a_reader_looks_and_decides_nothing(client: Client, django_user_model: Any, ops: Channel) -> None:
     reader = django_user_model.objects.create_user("reader", password="x", is_staff=True)
     client.force_login(reader)

@@ -127,6 +127,16 @@ def test_discarding_asks_for_a_reason(admin_client: Client, evening: Evening) ->
 
 
 @pytest.mark.parametrize("action", ["replay", "discard"])
+def test_who_decides_second_is_told_that_nothing_changed(admin_client: Client, evening: Evening, action: str) -> None:
+    letters = list(DeadLetter.objects.all())
+    confirm(admin_client, action, letters, reason="because")
+    answer = admin_client.get(confirm(admin_client, action, letters, reason="because")["Location"])
+    said = [(message.level_tag, message.message) for message in answer.context["messages"]]
+    assert said[-1][0] == "warning"
+    assert "Nothing was changed" in said[-1][1]
+
+
+@pytest.mark.parametrize("action", ["replay", "discard"])
 def test_a_single_letter_is_decided_on_from_its_page(admin_client: Client, evening: Evening, action: str) -> None:
     letter = DeadLetter.objects.latest("pk")
     page = admin_client.get(reverse("admin:notifications_deadletter_change", args=(letter.pk,))).content.decode()
