@@ -10,7 +10,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from channels_app.models import Channel
-from notifications.models import DeadLetter, Policy
+from notifications.models import DeadLetter, Policy, Streamer
 from tests.browser.conftest import DESKTOP, PHONE, OpenPage
 from tests.notifications.admin.evening import Evening
 
@@ -47,6 +47,20 @@ def test_no_page_is_wider_than_the_screen(open_page: OpenPage, evening: Evening,
     for address in rooms(evening):
         page.goto(page.url.partition("/admin/")[0] + address)
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0], address
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_long_names_are_broken_and_push_nothing_away(
+    open_page: OpenPage, evening: Evening, size: tuple[int, int]
+) -> None:
+    Channel.objects.update(name="Bell" * 40)
+    Streamer.objects.update(name="Owl" * 50)
+    page = open_page("/admin/", size)
+    for address in [*rooms(evening), "/admin/channels_app/channel/", "/admin/notifications/streamer/"]:
+        page.goto(page.url.partition("/admin/")[0] + address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], address
+        beyond = "[...document.querySelectorAll('.results, .bf-section')].map((e) => e.scrollWidth - e.clientWidth)"
+        assert max([0, *page.evaluate(beyond)]) <= 1, address
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
