@@ -116,7 +116,10 @@ class PolicyForm(GenericForm[Policy]):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        streamer, channels = cleaned.get("streamer"), cleaned.get("channels") or ()
+        scope, streamer, channels = cleaned.get("scope"), cleaned.get("streamer"), cleaned.get("channels") or ()
+        for asked in (Policy.Kind.PLATFORM, Policy.Kind.STREAMER):
+            if scope == asked and asked in cleaned and not cleaned[asked]:
+                self.add_error(asked, f"Say which {asked}.")
         owner = streamer.key if streamer else ""
         for channel in channels:
             if channel.owner_key not in ("", owner):

@@ -97,6 +97,21 @@ def test_a_policy_shows_the_fields_that_its_scope_asks_for(open_page: OpenPage, 
     expect(channels).to_be_visible()
 
 
+def test_what_a_policy_does_not_ask_for_any_more_is_not_sent(open_page: OpenPage, evening: Evening) -> None:
+    Policy.objects.filter(scope="global").delete()
+    page = open_page("/admin/notifications/policy/add/")
+    page.get_by_label("Scope:").select_option("platform")
+    page.get_by_label("Platform:").fill("somewhere")
+    page.get_by_label("exactly the channels that are ticked below").check()
+    page.locator(".field-channels input").first.check()
+    page.get_by_label("as the wider policy says").check()
+    page.get_by_label("Scope:").select_option("global")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".messagelist")).to_contain_text("was added successfully")
+    policy = Policy.objects.get(scope="global")
+    assert (policy.platform, policy.names_channels, policy.channels.count()) == ("", False, 0)
+
+
 def test_dead_letters_are_replayed_after_a_look(open_page: OpenPage, evening: Evening) -> None:
     page = open_page("/admin/notifications/deadletter/")
     page.locator("#action-toggle").check()

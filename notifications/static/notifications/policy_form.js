@@ -5,11 +5,16 @@ document.addEventListener("DOMContentLoaded", () => {
   if (!scope) return;
   const row = (name) => document.querySelector(`.form-row.field-${name}`);
   const named = () => document.querySelector("input[name=names_channels]:checked");
+  // What is not shown is not sent either: nobody would see what is wrong with it.
+  const ask = (name, asked) => {
+    row(name).hidden = !asked;
+    for (const field of row(name).querySelectorAll("input, select")) field.disabled = !asked;
+  };
   const show = () => {
-    row("platform").hidden = scope.value !== "platform";
-    row("streamer").hidden = scope.value !== "streamer";
+    ask("platform", scope.value === "platform");
+    ask("streamer", scope.value === "streamer");
     const choice = named();
-    row("channels").hidden = !choice || choice.value !== "True";
+    ask("channels", Boolean(choice) && choice.value === "True");
   };
   document.addEventListener("change", show);
   show();

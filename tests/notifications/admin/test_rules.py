@@ -55,8 +55,8 @@ def test_a_policy_takes_what_is_chosen(admin_client: Client, evening: Evening) -
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"scope": "platform"}, "names neither platform nor streamer"),
-        ({"scope": "streamer"}, "a streamer policy a streamer"),
+        ({"scope": "platform"}, "Say which platform."),
+        ({"scope": "streamer"}, "Say which streamer."),
         ({"platform": "twitch"}, "names neither platform nor streamer"),
         ({"scope": "platform", "platform": "twitch"}, "has a policy already"),
         ({}, "There is a global policy already"),
