@@ -101,6 +101,8 @@ def test_a_reader_may_look_and_touches_nothing(client: Client, django_user_model
     for model in rooms:
         assert client.get(address(model, "changelist")).status_code == 200
         assert client.get(address(model, "change", model.objects.values_list("pk", flat=True)[0])).status_code == 200
+    denied = client.get(address(Policy, "add"))
+    assert (denied.status_code, "does not have the right" in denied.content.decode()) == (403, True)
     client.post(address(Notification, "withdraw", found.retrying.pk), {"confirmed": "yes"})
     assert client.post(reverse("admin:channels_app_channel_test", args=(found.ops.pk,))).status_code == 403
     assert client.post(reverse("admin:channels_app_channel_delete", args=(found.ops.pk,))).status_code == 403
