@@ -59,6 +59,11 @@ def integer(name: str, default: str, meaning: str) -> Variable[int]:
     return _declare(name, default, meaning, int)
 
 
+def amount(name: str, default: str, meaning: str) -> Variable[int]:
+    """An integer of which there must be at least one."""
+    return _declare(name, default, meaning, _at_least_one)
+
+
 def seconds(name: str, default: str, meaning: str) -> Variable[float]:
     return _declare(name, default, meaning, _positive)
 
@@ -82,6 +87,13 @@ def keys(name: str, default: str, meaning: str) -> Variable[dict[str, str]]:
 def _positive(value: str) -> float:
     number = float(value)
     if not 0 < number < float("inf"):
+        raise ValueError("must be above zero")
+    return number
+
+
+def _at_least_one(value: str) -> int:
+    number = int(value)
+    if number < 1:
         raise ValueError("must be above zero")
     return number
 
@@ -168,13 +180,13 @@ ALLOWED_NETWORKS = networks(
 )
 HTTP_TIMEOUT_S = seconds("BELFRY_HTTP_TIMEOUT_S", "15", "Seconds that one request to a channel may take in all.")
 HTTP_CONNECT_TIMEOUT_S = seconds("BELFRY_HTTP_CONNECT_TIMEOUT_S", "5", "Seconds that connecting to a channel may take.")
-MAX_ANSWER_BYTES = integer(
+MAX_ANSWER_BYTES = amount(
     "BELFRY_MAX_ANSWER_BYTES", "65536", "Bytes of a channel's answer that are read; the rest is cut off."
 )
 
 # --- Deliveries ----------------------------------------------------------------------------------
 LEASE_S = seconds("BELFRY_LEASE_S", "20", "Seconds that a worker may hold a delivery without a sign of life.")
-REQUESTS_IN_FLIGHT = integer(
+REQUESTS_IN_FLIGHT = amount(
     "BELFRY_REQUESTS_IN_FLIGHT", "1000", "Requests that one lane of one worker has open at once."
 )
 RETENTION_DAYS = integer("BELFRY_RETENTION_DAYS", "30", "Days after which a notification that ended is forgotten.")
@@ -186,13 +198,13 @@ SHUTDOWN_GRACE_S = seconds(
 )
 
 # --- Feeds ---------------------------------------------------------------------------------------
-FEED_SHARDS = integer(
+FEED_SHARDS = amount(
     "BELFRY_FEED_SHARDS", "4", "Streams of the live bus. All processes must agree, so stop them all to change it."
 )
 BROADCAST_ROWS = integer(
     "BELFRY_BROADCAST_ROWS",
     "10000",
-    "Feeds up to which something for everybody is written out at once; above, when each is looked at.",
+    "Feed items up to which what is for everybody is written out at once; above, when each feed is looked at.",
 )
 FEED_READ_DAYS = integer("BELFRY_FEED_READ_DAYS", "90", "Days after which a feed item that was read is deleted.")
 FEED_UNREAD_DAYS = integer("BELFRY_FEED_UNREAD_DAYS", "90", "Days after which a feed item is deleted, read or not.")
@@ -206,14 +218,14 @@ LIVE_URL = text(
 )
 LIVE_ORIGINS = words("BELFRY_LIVE_ORIGINS", "", "Further origins whose pages may open streams with their cookies.")
 LIVE_TICKET_S = seconds("BELFRY_LIVE_TICKET_S", "60", "Seconds in which a ticket must be used.")
-LIVE_CONNECTIONS = integer("BELFRY_LIVE_CONNECTIONS", "20000", "Live connections of one process at most.")
-LIVE_CONNECTIONS_PER_RECIPIENT = integer(
+LIVE_CONNECTIONS = amount("BELFRY_LIVE_CONNECTIONS", "20000", "Live connections of one process at most.")
+LIVE_CONNECTIONS_PER_RECIPIENT = amount(
     "BELFRY_LIVE_CONNECTIONS_PER_RECIPIENT", "10", "Live connections of one recipient to one process at most."
 )
-LIVE_ACCEPTS_PER_S = integer("BELFRY_LIVE_ACCEPTS_PER_S", "2000", "New live connections of one process a second.")
-LIVE_QUEUE_EVENTS = integer("BELFRY_LIVE_QUEUE_EVENTS", "256", "Changes that wait for one slow connection at most.")
-LIVE_QUEUE_BYTES = integer("BELFRY_LIVE_QUEUE_BYTES", "262144", "Bytes of changes that wait for one slow connection.")
-LIVE_WINDOW = integer("BELFRY_LIVE_WINDOW", "64", "Messages to one connection without an acknowledgement at most.")
+LIVE_ACCEPTS_PER_S = amount("BELFRY_LIVE_ACCEPTS_PER_S", "2000", "New live connections of one process a second.")
+LIVE_QUEUE_EVENTS = amount("BELFRY_LIVE_QUEUE_EVENTS", "256", "Changes that wait for one slow connection at most.")
+LIVE_QUEUE_BYTES = amount("BELFRY_LIVE_QUEUE_BYTES", "262144", "Bytes of changes that wait for one slow connection.")
+LIVE_WINDOW = amount("BELFRY_LIVE_WINDOW", "64", "Messages to one connection without an acknowledgement at most.")
 LIVE_RESEND_S = seconds("BELFRY_LIVE_RESEND_S", "10", "Seconds after which what was not acknowledged is sent again.")
 LIVE_RESENDS = integer("BELFRY_LIVE_RESENDS", "5", "How often it is sent again before the connection is closed.")
 LIVE_PING_S = seconds("BELFRY_LIVE_PING_S", "25", "Seconds between signs of life on a live connection.")
@@ -224,8 +236,8 @@ LIVE_LIFE_S = seconds("BELFRY_LIVE_LIFE_S", "14400", "Seconds that a live connec
 LIVE_REAUTH_S = seconds("BELFRY_LIVE_REAUTH_S", "300", "Seconds after which sessions and tokens are checked again.")
 LIVE_CHECK_S = seconds("BELFRY_LIVE_CHECK_S", "25", "Seconds between comparisons of all positions with the feeds.")
 LIVE_DEGRADED_CHECK_S = seconds("BELFRY_LIVE_DEGRADED_CHECK_S", "3", "The same while hints are not to be had.")
-LIVE_FRAME_BYTES = integer("BELFRY_LIVE_FRAME_BYTES", "4096", "Bytes of one frame of a client at most.")
-LIVE_FRAMES_PER_S = integer(
+LIVE_FRAME_BYTES = amount("BELFRY_LIVE_FRAME_BYTES", "4096", "Bytes of one frame of a client at most.")
+LIVE_FRAMES_PER_S = amount(
     "BELFRY_LIVE_FRAMES_PER_S", "20", "Frames of a client a second, besides acknowledgements that say something."
 )
 LIVE_SPREAD_S = seconds("BELFRY_LIVE_SPREAD_S", "10", "Seconds over which clients come back after a shutdown.")

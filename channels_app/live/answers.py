@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 import msgspec
@@ -32,7 +33,8 @@ _DETAILS = {
     Code.TOKEN_EXPIRED: "The ticket, token or session has ended, or the ticket was used. Come with a new one.",
 }
 _LATER_DETAIL = "It cannot be served now. Come back later."
-_RETRY_AFTER_S = b"2"
+#: Statuses after which coming back is of use, and when, unless it is said otherwise.
+_PASSING, _RETRY_AFTER_S = (429, _LATER), 2
 
 
 def status_of(code: Code) -> int:
@@ -46,8 +48,6 @@ async def answer(send: Send, status: int, body: Mapping[str, Any] | None = None,
     kind = b"application/problem+json" if status >= 400 else b"application/json"
     all_headers = [(b"content-type", kind), (b"content-length", b"%d" % len(content)), (b"cache-control", b"no-store")]
     all_headers += headers
-    if status == _LATER:
-        all_headers.append((b"retry-after", _RETRY_AFTER_S))
     if status == 204:
         all_headers = [each for each in all_headers if not each[0].startswith(b"content-")]
     await send({"type": "http.response.start", "status": status, "headers": all_headers})
@@ -57,7 +57,14 @@ async def answer(send: Send, status: int, body: Mapping[str, Any] | None = None,
 async def refuse(send: Send, refused: Refused, headers: Headers = ()) -> None:
     """Say why a request is not served."""
     status = status_of(refused.code)
-    await answer(send, status, None if status == 204 else problem_of(refused), headers)
+    await answer(send, status, None if status == 204 else problem_of(refused), [*headers, *retry_after(refused)])
+
+
+def retry_after(refused: Refused) -> Headers:
+    """When to come back, as a header, where that is of use."""
+    if status_of(refused.code) not in _PASSING:
+        return []
+    return [(b"retry-after", b"%d" % (ceil(refused.retry_ms / 1000) or _RETRY_AFTER_S))]
 
 
 def problem_of(refused: Refused) -> dict[str, Any]:

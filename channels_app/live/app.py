@@ -38,7 +38,7 @@ class LiveApp:
         elif scope["path"] == "/rt/sse" and scope["method"] == "GET":
             await sse.serve(self.process.hub, self.process.credentials, scope, receive, send)
         else:
-            await self._other(Request(scope), send)
+            await self._other(Request(scope), receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -59,13 +59,14 @@ class LiveApp:
         else:
             await send({"type": "websocket.close"})
 
-    async def _other(self, request: Request, send: Send) -> None:
+    async def _other(self, request: Request, receive: Receive, send: Send) -> None:
         endpoint = self._endpoint(request.path)
         if request.method == "OPTIONS":
             headers = allowed_to_read(request.origin, trusted=self.process.credentials.trusted)
             await answer(send, 204, headers=[*headers, *_PREFLIGHT])
         elif request.path == "/rt/changes" and request.method == "GET":
-            await polling.serve(self.process.hub, self.process.store, self.process.credentials, request, send)
+            process = self.process
+            await polling.serve(process.hub, process.store, process.credentials, request, receive, send)
         elif endpoint is None:
             await _not_there(request, send)
         else:

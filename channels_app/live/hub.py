@@ -41,7 +41,8 @@ class Hub:
         self.wheel: Wheel[Connection] = Wheel(clock())
         self.network = Network()
         self.writer = Writer(store, self.wheel, self.network, clock, on_away=lambda: self.note(DATABASE, well=False))
-        self.count = 0
+        #: Connections, and polls that wait.
+        self.count = self.polls = 0
         self.draining = False
         #: Told of every connection that comes or goes.
         self.on_change: Callable[[Connection, bool], None] = lambda _connection, _is_there: None
@@ -54,11 +55,16 @@ class Hub:
         """Whether one more may try. Raises `Refused`, before anything was asked of anybody."""
         if self.draining:
             raise Refused(Code.SHUTDOWN, retry_ms=self.spread_ms())
-        if self.count >= self.limits.connections:
+        if self.count + self.polls >= self.limits.connections:
             raise Refused(Code.OVERLOADED, retry_ms=self.spread_ms())
         now = self._clock()
         if not self._accepts.take(now):
-            raise Refused(Code.OVERLOADED, retry_ms=_COME_BACK_MS + int(self._accepts.turn_s(now) * 1000))
+            raise Refused(Code.OVERLOADED, retry_ms=self._turn_ms(now))
+
+    def _turn_ms(self, now: float) -> int:
+        """When somebody is to come back who was one too many."""
+        turn_s = self._accepts.turn_s(now, within_s=self.limits.spread_s)
+        return self.spread_ms() if turn_s is None else _COME_BACK_MS + int(turn_s * 1000)
 
     def attach(self, connection: Connection) -> None:
         """Let it hear from now on. Nothing is written before `open`. Raises `Refused`."""
@@ -134,8 +140,10 @@ class Hub:
                 self.close(connection, Code.KICKED)
 
     def drain(self) -> None:
-        """Send everybody away, each with another time to come back."""
+        """Send everybody away, each with another time to come back. Who polls is answered."""
         self.draining = True
+        for recipient in list(self._expected):
+            self._tell_expecting(recipient)
         everybody = list(self)
         random.shuffle(everybody)
         for place, connection in enumerate(everybody):
@@ -170,20 +178,17 @@ class Hub:
 
     @contextmanager
     def expecting(self, recipient: str) -> Iterator[asyncio.Future[None]]:
-        """What is done when the next hint for this feed comes. For those who hold no connection, and count as one.
-
-        Beyond what a recipient may have, who has waited longest waits no more.
-        """
+        """What is done when the next hint for this feed comes: for those who hold no connection. Raises `Refused`."""
         others = self._expected.setdefault(recipient, [])
         if len(others) >= self.limits.connections_per_recipient:
-            _fulfil(others.pop(0))
+            raise Refused(Code.CONNECTION_LIMIT, detail="As many polls wait for this recipient as may.")
         expected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         others.append(expected)
-        self.count += 1
+        self.polls += 1
         try:
             yield expected
         finally:
-            self.count -= 1
+            self.polls -= 1
             expected.cancel()
             self._expect_no_more(recipient, expected)
 
@@ -214,7 +219,8 @@ class Hub:
 
     def _tell_expecting(self, recipient: str) -> None:
         for expected in self._expected.pop(recipient, ()):
-            _fulfil(expected)
+            if not expected.done():
+                expected.set_result(None)
 
     def note(self, part: str, *, well: bool) -> None:
         """A part of the network is well or away; everybody is told when that changes anything for them."""
@@ -243,8 +249,3 @@ class Hub:
         elif head is not None and connection.told(head, stood_at=stood_at):
             metrics.FIXES.inc()
             self.writer.wake(connection)
-
-
-def _fulfil(expected: asyncio.Future[None]) -> None:
-    if not expected.done():
-        expected.set_result(None)

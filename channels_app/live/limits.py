@@ -70,10 +70,14 @@ class Rate:
         self._left -= 1.0
         return True
 
-    def turn_s(self, now: float) -> float:
+    def turn_s(self, now: float, *, within_s: float) -> float | None:
         """In how many seconds one that is too many may come again: each in its turn, so that all find room.
 
-        Turns are given out for a part of the rate: the rest is for those who come for the first time.
+        None where all turns of the next `within_s` are given away. Turns take up a part of the rate: the rest is for
+        those who come for the first time.
         """
-        self._turns_until = max(self._turns_until, now) + 1.0 / (_TURNS * self._per_s)
-        return self._turns_until - now
+        turn = max(self._turns_until, now) + 1.0 / (_TURNS * self._per_s)
+        if turn > now + within_s:
+            return None
+        self._turns_until = turn
+        return turn - now

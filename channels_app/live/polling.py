@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,14 +16,18 @@ from channels_app.live.event import NOWHERE, Caught, cursor_of, place_at
 from channels_app.live.hub import Hub
 from channels_app.live.origin import allowed_to_read
 from channels_app.live.outbox import CATCH_UP_ITEMS
-from channels_app.live.request import Request, Send
+from channels_app.live.request import Receive, Request, Send
 from channels_app.live.writing import Store, StoreAway
+
+Look = Callable[[], Awaitable[Caught]]
 
 #: The longest wait for something new, in seconds.
 LONGEST_WAIT_S = 25.0
 
 
-async def serve(hub: Hub, store: Store, credentials: Credentials, request: Request, send: Send) -> None:
+async def serve(
+    hub: Hub, store: Store, credentials: Credentials, request: Request, receive: Receive, send: Send
+) -> None:
     """Answer `GET /rt/changes?after=&wait=&limit=`, in the form of the API's own `changes`."""
     headers = allowed_to_read(request.origin, trusted=credentials.trusted)
     try:
@@ -30,7 +35,10 @@ async def serve(hub: Hub, store: Store, credentials: Credentials, request: Reque
         identity = await credentials.identify(request, websocket=False)
         wait_s, limit = _number(request, "wait", LONGEST_WAIT_S), int(_number(request, "limit", CATCH_UP_ITEMS))
         place = _place(request.query.get("after", ""))
-        caught = await _changes(hub, store, identity.recipient, place, limit=limit or CATCH_UP_ITEMS, wait_s=wait_s)
+        look = partial(store.changes, identity.recipient, place, limit or CATCH_UP_ITEMS)
+        # Whoever has no cursor is told one at once.
+        waits = wait_s and place != NOWHERE
+        caught = await (_changes(hub, identity.recipient, place, look, receive, wait_s) if waits else look())
     except Refused as refused:
         await refuse(send, refused, headers)
     except StoreAway:
@@ -39,17 +47,23 @@ async def serve(hub: Hub, store: Store, credentials: Credentials, request: Reque
         await _answer(send, caught, headers)
 
 
-async def _changes(hub: Hub, store: Store, recipient: str, place: int, *, limit: int, wait_s: float) -> Caught:
+async def _changes(hub: Hub, recipient: str, place: int, look: Look, receive: Receive, wait_s: float) -> Caught:
     # First listen, then look: what comes in between is not missed.
     with hub.expecting(recipient) as expected:
-        caught = await store.changes(recipient, place, limit)
-        if place == NOWHERE or not wait_s or caught.events or caught.reset or caught.place > place:
+        caught = await look()
+        if caught.place != place or caught.reset:
             return caught
-        # A hint may be lost: after the wait, too, the feed is looked at.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await expected
-    return await store.changes(recipient, place, limit)
+        gone = asyncio.ensure_future(_gone(receive))
+        await asyncio.wait((expected, gone), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+    # A hint may be lost: after the wait, too, the feed is looked at.
+    return await look()
+
+
+async def _gone(receive: Receive) -> None:
+    """Until whoever asked is there no more."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _answer(send: Send, caught: Caught, headers: Headers) -> None:

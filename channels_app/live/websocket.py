@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from channels_app.live import client_frames, metrics
-from channels_app.live.answers import problem_of, status_of
+from channels_app.live.answers import problem_of, retry_after, status_of
 from channels_app.live.client_frames import BadFrame
 from channels_app.live.codes import Code, Refused
 from channels_app.live.connection import Connection
@@ -153,7 +153,7 @@ class _Greeting:
         code = refused.code
         if not self._is_accepted and (code.final or self.dialect.name == PROTOBUF):
             status = status_of(code) if code is not Code.KICKED else status_of(Code.FORBIDDEN)
-            headers = [(b"content-type", b"application/problem+json")]
+            headers = [(b"content-type", b"application/problem+json"), *retry_after(refused)]
             await self._send({"type": "websocket.http.response.start", "status": status, "headers": headers})
             body = data_of({**problem_of(refused), "status": status})
             await self._send({"type": "websocket.http.response.body", "body": body})

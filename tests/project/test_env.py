@@ -30,6 +30,8 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     ("name", "value"),
     [
         ("BELFRY_LEASE_S", "0"),
+        ("BELFRY_LIVE_ACCEPTS_PER_S", "0"),
+        ("BELFRY_LIVE_CONNECTIONS_PER_RECIPIENT", "-1"),
         ("BELFRY_HTTP_TIMEOUT_S", "soon"),
         ("BELFRY_HTTP_TIMEOUT_S", "inf"),
         ("BELFRY_DEBUG", "perhaps"),

@@ -17,7 +17,7 @@ from tests.channels_app.live.running import Running, StartsLive
 @given(per_s=some.integers(1, 5_000), burst=some.integers(1, 10_000), crowd=some.integers(1, 400))
 def test_whoever_comes_at_its_turn_finds_room(per_s: int, burst: int, crowd: int) -> None:
     rate = Rate(per_s, burst, 100.0)
-    turned_away = [rate.turn_s(100.0) for _ in range(burst + crowd) if not rate.take(100.0)]
+    turned_away = [rate.turn_s(100.0, within_s=1e9) or 0.0 for _ in range(burst + crowd) if not rate.take(100.0)]
     assert len(turned_away) == crowd
     assert turned_away == sorted(turned_away)
     assert all(rate.take(100.0 + turn_s) for turn_s in turned_away)
@@ -27,8 +27,16 @@ def test_whoever_comes_at_its_turn_finds_room(per_s: int, burst: int, crowd: int
 def test_turns_that_are_over_hold_up_nobody() -> None:
     rate = Rate(10, 1, 0.0)
     for _ in range(100):
-        rate.turn_s(0.0)
-    assert rate.turn_s(60.0) < 0.2
+        rate.turn_s(0.0, within_s=1e9)
+    assert (rate.turn_s(60.0, within_s=1e9) or 9.9) < 0.2
+
+
+def test_who_asks_without_end_sends_nobody_away_for_long() -> None:
+    rate = Rate(10, 1, 0.0)
+    told = [rate.turn_s(0.0, within_s=5.0) for _ in range(1_000)]
+    assert None in told
+    assert max(turn for turn in told if turn) <= 5.0
+    assert (rate.turn_s(5.0, within_s=5.0) or 9.9) < 0.2
 
 
 def test_a_crowd_is_told_when_to_come_and_is_taken_then(start: StartsLive, monkeypatch: pytest.MonkeyPatch) -> None:

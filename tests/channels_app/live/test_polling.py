@@ -17,7 +17,7 @@ from tests.channels_app.live.running import WITHIN_S, Running, StartsLive, event
 
 def changes(live: Running, **query: str) -> httpx.Response:
     query = {"ticket": tickets.issue("ada", now=now()), **query}
-    return httpx.get(f"{live.url}/changes", params=query, timeout=20)
+    return httpx.get(f"{live.url}/changes", params=query, timeout=30)
 
 
 def test_what_there_is_comes_at_once(live: Running) -> None:
@@ -64,20 +64,28 @@ def test_nobody_is_expected_whose_feed_could_not_be_read(live: Running, monkeypa
     eventually(lambda: not live.process.hub.knows("ada"))
 
 
-def test_of_too_many_who_has_waited_longest_waits_no_more(start: StartsLive) -> None:
+def test_more_polls_than_a_recipient_may_have_are_told_to_come_later(start: StartsLive) -> None:
     live = start(connections_per_recipient=2)
     live.wait_for_bus()
     tell("ada", "first")
     with ThreadPoolExecutor() as threads:
-        waiting = [threads.submit(changes, live, after="1-1", wait="20")]
-        eventually(lambda: live.process.hub.count == 1)
-        waiting += [threads.submit(changes, live, after="1-1", wait="20") for _ in range(2)]
-        assert waiting[0].result(WITHIN_S).json()["items"] == []
-        eventually(lambda: live.process.hub.count == 2)
+        waiting = [threads.submit(changes, live, after="1-1", wait="20") for _ in range(2)]
+        eventually(lambda: live.process.hub.polls == 2)
+        refused = changes(live, after="1-1", wait="20")
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        assert [item["title"] for item in changes(live, after="1-0").json()["items"]] == ["first"]
         tell("ada", "second")
-        for each in waiting[1:]:
+        for each in waiting:
             assert [item["title"] for item in each.result(WITHIN_S).json()["items"]] == ["second"]
-    eventually(lambda: live.process.hub.count == 0)
+    assert live.process.hub.polls == 0
+
+
+def test_who_has_gone_waits_no_more(live: Running) -> None:
+    tell("ada", "first")
+    query = {"ticket": tickets.issue("ada", now=now()), "after": "1-1", "wait": "25"}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{live.url}/changes", params=query, timeout=0.5)
+    eventually(lambda: live.process.hub.polls == 0)
 
 
 def test_who_waits_counts_as_a_connection(start: StartsLive) -> None:
@@ -86,11 +94,30 @@ def test_who_waits_counts_as_a_connection(start: StartsLive) -> None:
     tell("ada", "first")
     with ThreadPoolExecutor() as threads:
         waiting = threads.submit(changes, live, after="1-1", wait="20")
-        eventually(lambda: live.process.hub.count == 1)
+        eventually(lambda: live.process.hub.polls == 1)
         assert changes(live, after="1-0").status_code == 503
         tell("ada", "second")
         assert waiting.result(WITHIN_S).status_code == 200
     assert changes(live, after="1-0").status_code == 200
+
+
+def test_who_waits_while_the_process_ends_is_answered(live: Running) -> None:
+    tell("ada", "first")
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(changes, live, after="1-1", wait="25")
+        eventually(lambda: live.process.hub.polls == 1)
+        live.end()
+        assert waiting.result(WITHIN_S).json()["cursor"] == "1-1"
+
+
+def test_a_poll_that_is_too_many_is_told_its_turn(start: StartsLive, monkeypatch: pytest.MonkeyPatch) -> None:
+    live = start(accepts_per_s=1)
+    tell("ada", "first")
+    frozen = time.monotonic()
+    monkeypatch.setattr(live.process.hub, "_clock", lambda: frozen)
+    answers = [changes(live, after="1-0") for _ in range(5)]
+    assert [each.status_code for each in answers] == [200, 200, 503, 503, 503]
+    assert [each.headers["retry-after"] for each in answers[2:]] == ["2", "3", "4"]
 
 
 def test_it_comes_in_pieces(live: Running) -> None:
