@@ -190,7 +190,7 @@ def _addressed(items: Sequence[NewItem]) -> tuple[list[NewItem], list[NewItem]]:
     """Items with a recipient each, each source once a recipient; and those that wait until feeds are looked at."""
     named = [item for item in items if item.recipient != EVERYONE]
     public = [item for item in items if item.recipient == EVERYONE]
-    everybody = broadcasting.feeds(at_most=settings.BELFRY_BROADCAST_ROWS) if public else []
+    everybody = broadcasting.feeds(at_most=settings.BELFRY_BROADCAST_ROWS // len(public)) if public else []
     if everybody is None:
         return _once(named), public
     return _once([*named, *(replace(item, recipient=who) for item in public for who in everybody)]), []

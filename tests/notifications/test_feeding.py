@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from pytest_django.fixtures import Settings
 
 from channels_app.feed import marking, reading
-from channels_app.models import InboxItem
+from channels_app.models import Broadcast, InboxItem
 from notifications import clock, feeding, routing
 from notifications.models import Delivery, Notification, Policy, Streamer
 from notifications.routing import route_batch, route_until_idle
@@ -81,6 +81,19 @@ class TestWhoIsMeant:
         assert titles("ada") == titles("ben") == ["Maintenance"]
         assert standing() == ("delivered", 2, "Written into 2 feeds.")
         assert titles("new") == []
+
+    def test_of_much_for_everyone_no_more_is_written_at_once_than_may(self, settings: Settings) -> None:
+        settings.BELFRY_BROADCAST_ROWS = 5
+        for recipient in ("ada", "ben"):
+            feed(recipient)
+        accept_many(3, recipients=["*"])
+        route()
+        assert Broadcast.objects.count() == 3
+        assert len(feed("ada")) == len(feed("ben")) == 3
+        accept_many(2, recipients=["*"])
+        route()
+        assert Broadcast.objects.count() == 3
+        assert len(feed("ada")) == 5
 
     def test_everyone_and_who_follows_without_a_feed_so_far(self, aurora: Streamer) -> None:
         follow(aurora, "ada", "new")
