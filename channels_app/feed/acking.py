@@ -23,7 +23,8 @@ from channels_app.feed.item import Delivered
 feed_item_delivered = Signal()
 
 # Whoever names an item has it, also if it was deleted meanwhile; up to a number, a device may have heard of the
-# deletion alone. What lies behind the furthest ack of any device has been delivered, and is not looked at again.
+# deletion alone. What says nothing of the feed as it is writes no device down: it may have been erased meanwhile. What
+# lies behind the furthest ack of any device has been delivered, and is not looked at again.
 _ACK = """
 WITH said AS (
     SELECT * FROM unnest(%(recipients)b::text[], %(devices)b::text[], %(uptos)b::int8[]) WITH ORDINALITY
@@ -32,7 +33,11 @@ WITH said AS (
     SELECT * FROM unnest(%(named_by)b::int8[], %(ids)b::uuid[]) AS v(place, id)
 ), known AS (
     INSERT INTO channels_app_device AS d (recipient, key, acked_seq, last_seen_at)
-    SELECT recipient, device, upto, %(now)b FROM said ORDER BY place
+    SELECT a.recipient, a.device, a.upto, %(now)b FROM said a
+    WHERE a.upto > 0 OR EXISTS (
+        SELECT FROM named n JOIN channels_app_inbox_item i ON i.id = n.id AND i.recipient = a.recipient
+        WHERE n.place = a.place)
+    ORDER BY a.place
     ON CONFLICT (recipient, key) DO UPDATE
     SET acked_seq = greatest(d.acked_seq, excluded.acked_seq), last_seen_at = excluded.last_seen_at
 ), meant AS (
@@ -101,9 +106,6 @@ def _parameters(acks: Sequence[Ack], feeds: dict[str, Any]) -> dict[str, list[An
         who = (ack.recipient, ack.device)
         is_ours = ack.upto is not None and ack.upto.epoch == feed.epoch
         upto = min(ack.upto.seq, feed.last_seq) if ack.upto is not None and is_ours else 0
-        if not upto and not ack.ids:
-            # After `erase`, above all: what says nothing of this feed must not write the device down again.
-            continue
         uptos[who] = max(uptos.get(who, 0), upto)
         ids.setdefault(who, []).extend(ack.ids)
     named = [(place, item_id) for place, who in enumerate(uptos, 1) for item_id in ids[who]]

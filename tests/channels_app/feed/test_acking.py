@@ -81,10 +81,13 @@ def test_a_cursor_of_another_epoch_says_nothing(upto: Cursor) -> None:
 
 
 def test_an_ack_on_its_way_while_a_feed_is_erased_writes_no_device_down_again() -> None:
-    write("ann")
+    (one,) = write("ann")
     acking.ack("ann", "phone", upto=Cursor(1, 1), now=NOW)
+    acking.ack("ann", "desk", ids=[one], now=NOW)
+    assert Device.objects.count() == 2
     erase.erase("ann")
     acking.ack("ann", "phone", upto=Cursor(1, 1), now=NOW)
+    acking.ack("ann", "desk", ids=[one], now=NOW)
     assert not Device.objects.exists()
 
 
