@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -25,8 +26,8 @@ from notifications.rulebook import ChannelInUse, Rulebook
 from notifications.states import State
 from notifications.wake import wake
 
-#: How many notifications are decided on in one transaction.
-BATCH = 500
+#: How many notifications are decided on in one transaction, and how many deliveries it writes, about.
+BATCH, MOST_DELIVERIES = 500, 20_000
 
 #: Seconds that one task goes on, that it looks for more, and how often it looks.
 BUDGET_S, LINGER_S, LOOK_EVERY_S = 20.0, 1.0, 0.02
@@ -49,6 +50,8 @@ class Routed:
     """What one batch came to."""
 
     notifications: int = 0
+    #: Whether that was all there was.
+    is_all: bool = True
     deliveries: int = 0
     feed_items: int = 0
     lanes: set[str] = field(default_factory=set)
@@ -61,8 +64,9 @@ def route_batch(now: datetime, *, limit: int = BATCH) -> Routed:
         rows = unrouted.take(limit)
         if not rows:
             return routed
-        book = rulebook.current()
-        planned = {row.id: list(plan(row, book, now)) for row in rows}
+        planned = _planned_within_bounds(rows, rulebook.current(), now)
+        routed.is_all = len(planned) == len(rows) < limit
+        rows = rows[: len(planned)]
         deliveries = [delivery for plans in planned.values() for delivery in plans]
         routed.deliveries = transitions.create(deliveries, now=now)
         unrouted.mark_routed([(row.id, _note(row, planned[row.id], now)) for row in rows], now=now)
@@ -106,11 +110,23 @@ def route_until_idle(clock: Callable[[], datetime], *, stop: threading.Event) ->
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since > LINGER_S:
                 break
-            if routed.notifications < BATCH:
+            if routed.is_all:
                 stop.wait(LOOK_EVERY_S)
         return total
     finally:
         _busy.release()
+
+
+def _planned_within_bounds(rows: Sequence[Any], book: Rulebook, now: datetime) -> dict[UUID, list[NewDelivery]]:
+    """The deliveries of the first of `rows`, as many as one transaction may write; of one at least."""
+    planned: dict[UUID, list[NewDelivery]] = {}
+    count = 0
+    for row in rows:
+        planned[row.id] = list(plan(row, book, now))
+        count += len(planned[row.id])
+        if count >= MOST_DELIVERIES:
+            break
+    return planned
 
 
 def plan(row: Any, book: Rulebook, now: datetime) -> Iterator[NewDelivery]:

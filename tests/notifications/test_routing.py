@@ -10,7 +10,7 @@ import redis
 from django.db import connection, transaction
 
 from channels_app.models import Channel
-from notifications import clock
+from notifications import clock, routing
 from notifications.models import Delivery, Notification, Policy, Streamer, unrouted
 from notifications.routing import route_batch, route_until_idle
 from project.outside import World
@@ -218,6 +218,23 @@ class TestManyAtOnce:
         assert not Delivery.objects.exists()
         assert Notification.objects.filter(routed_at=None).count() == 20
         assert route() == 20
+
+    def test_a_batch_ends_where_it_has_made_enough_deliveries(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(routing, "MOST_DELIVERIES", 5)
+        for number in range(3):
+            channel_at(f"https://example.org/{number}")
+        accept_many(5)
+        batches = [route_batch(clock.now()) for _ in range(4)]
+        assert [(each.notifications, each.deliveries, each.is_all) for each in batches] == [
+            (2, 6, False),
+            (2, 6, False),
+            (1, 3, True),
+            (0, 0, True),
+        ]
+        monkeypatch.setattr(routing, "MOST_DELIVERIES", 1)
+        accept_many(3)
+        assert route_until_idle(clock.now, stop=threading.Event()) == 3
+        assert Delivery.objects.count() == 24
 
     def test_several_routers_share_the_work(self) -> None:
         for number in range(3):
