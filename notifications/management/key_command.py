@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -39,26 +39,30 @@ class Key(Protocol):
     def revoke(self, now: datetime) -> None: ...
 
 
-class KeyCommand(BaseCommand):
-    """A command whose first word says what to do: `create`, `list`, `revoke`, and what a subclass adds."""
+class KeyCommand(BaseCommand, ABC):
+    """A command whose first word says what to do: `create`, `list`, `revoke`, or what a subclass adds.
 
-    #: What there is to do, by its word.
-    actions: dict[str, Callable[[Any, Options], None]]
+    The words are those of its parser, and for each there is a method of that name.
+    """
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.actions[options["action"]](self, options)
+        getattr(self, options["action"])(options)
 
     def answer(self, options: Options, value: object, text: str, *, beside: str = "") -> None:
         """Say `value` in JSON, or `text` in words, and to whoever looks on what stands `beside` it."""
-        self.stdout.write(json.dumps(value) if options["json"] else text)
-        if beside and not options["json"]:
+        if options["json"]:
+            self.stdout.write(json.dumps(value))
+            return
+        if text:
+            self.stdout.write(text)
+        if beside:
             self.stderr.write(beside)
 
     def list(self, options: Options) -> None:
         """Say what keys there are."""
         keys = [self.shown(key) for key in self.keys()]
         lines = [f"{self.line(key)}, {_standing(key)}" for key in keys]
-        self.answer(options, keys, "\n".join(lines) or "There is no key yet: `create` makes one.")
+        self.answer(options, keys, "\n".join(lines), beside="" if keys else "There is no key yet: `create` makes one.")
 
     def revoke(self, options: Options) -> None:
         """End a key; doing it twice changes nothing more."""
@@ -66,6 +70,10 @@ class KeyCommand(BaseCommand):
         if key.revoked_at is None:
             key.revoke(clock.now())
         self.answer(options, self.shown(key), f"Revoked: {key}.")
+
+    @abstractmethod
+    def create(self, options: Options) -> None:
+        """Make a key, and show what is secret about it, once."""
 
     @abstractmethod
     def keys(self) -> Iterable[Any]:

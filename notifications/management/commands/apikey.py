@@ -55,8 +55,6 @@ class Command(KeyCommand):
         bound = f" for {key['streamer']}" if key["streamer"] else ""
         return f"{key['id']:>4}  {key['shown']}…  {key['role']}{bound}  {key['name']}"
 
-    actions = {"create": create, "list": KeyCommand.list, "revoke": KeyCommand.revoke}
-
 
 def _streamer(key: str) -> Streamer:
     streamer = Streamer.objects.filter(key=key).first()

@@ -76,8 +76,6 @@ class Command(KeyCommand):
     def line(self, key: dict[str, Any]) -> str:
         return f"{key['kid']}  {key['name']}"
 
-    actions = {"create": create, "list": KeyCommand.list, "revoke": KeyCommand.revoke, "token": token}
-
 
 def _recipient(text: str) -> str:
     try:
