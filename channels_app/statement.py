@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 from psycopg import Cursor
 from psycopg.errors import DeadlockDetected
 from psycopg.rows import namedtuple_row
 
 T = TypeVar("T")
+
+#: The database is away, stands by for another and takes no writes, or has ended a session that did nothing.
+AWAY = (OperationalError, InterfaceError, InternalError)
 
 
 def run(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) -> list[Any]:

@@ -13,7 +13,9 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
+
+from channels_app.statement import AWAY
 
 #: How long a measured difference is trusted. The uptime drifts by far less than 1 ms in it.
 _TRUSTED_FOR_S = 10.0
@@ -52,7 +54,7 @@ class _Difference:
         # Who has something under way must be able to go on without the database.
         try:
             return self._measure()
-        except (OperationalError, InterfaceError) as error:
+        except AWAY as error:
             _log.warning("clock_not_compared", error=type(error).__name__)
             connection.close_if_unusable_or_obsolete()
             self._measured_at = uptime_s() - _TRUSTED_FOR_S + _ASK_AGAIN_S

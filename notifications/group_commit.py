@@ -11,10 +11,11 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, connection
 
 from notifications.models import acceptance
 from notifications.models.acceptance import NewNotification
+from notifications.models.statement import AWAY
 
 #: Rows of one statement; more wait for the next.
 AT_MOST = 500
@@ -94,7 +95,7 @@ def _write_surely(batch: list[_Ticket]) -> None:
     """
     try:
         _write(batch)
-    except (OperationalError, InterfaceError):
+    except AWAY:
         connection.close()
         _write(batch)
 

@@ -29,10 +29,11 @@ from notifications.carriers import Carrier
 from notifications.clock import uptime_s
 from notifications.held import Held
 from notifications.models import transitions
+from notifications.models.statement import AWAY
 from notifications.models.transitions import Room
 from notifications.retry import Schedule
 from notifications.slots import Slots
-from notifications.unwritten import AWAY, Unwritten
+from notifications.unwritten import Unwritten
 
 T = TypeVar("T")
 

@@ -18,11 +18,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from channels_app.feed import retention
 from notifications import lanes, replays, rulebook, slowness
 from notifications.models import audience, due, transitions, unrouted
+from notifications.models.statement import AWAY
 from notifications.policy import Decision, Verb, decide
 from notifications.routing import facts_of
 from notifications.rulebook import Rulebook
@@ -104,7 +105,7 @@ def _watching() -> Iterator[None]:
     began = time.monotonic()
     try:
         yield
-    except (OperationalError, InterfaceError):
+    except AWAY:
         _away_at = time.monotonic()
         raise
     if time.monotonic() - began > HANGS_S and began - _away_at > GRACE_S:

@@ -15,18 +15,16 @@ from typing import TypeVar
 
 import msgspec
 import structlog
-from django.db import InterfaceError, InternalError, OperationalError, ProgrammingError
+from django.db import ProgrammingError
 
 from notifications import dispatch, gates
 from notifications.held import Held, Tried
 from notifications.models import transitions
+from notifications.models.statement import AWAY
 from notifications.models.transitions import Result
 from notifications.retry import Schedule
 
 T = TypeVar("T")
-
-#: The database is away, or stands by for another and takes no writes: what waits is kept and offered again.
-AWAY = (OperationalError, InterfaceError, InternalError)
 
 #: No row is to blame for these.
 _OF_NO_ROW = (*AWAY, ProgrammingError)

@@ -19,8 +19,8 @@ from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-#: How long a session may do nothing within a transaction. None of ours waits for anything but the database there.
-_IDLE_IN_TRANSACTION_S = 10
+#: How long a session may do nothing within a transaction. None of ours computes there for more than a second.
+_IDLE_IN_TRANSACTION_S = 30
 
 
 class _OfThisThread(threading.local):
@@ -66,7 +66,7 @@ def replace_broken(**_: Any) -> None:
 
 def _made(connection: BaseDatabaseWrapper, **_: Any) -> None:
     if connection.alias == DEFAULT_DB_ALIAS:
-        # Not as an option of connecting: poolers refuse those.
+        # Not as an option of connecting: poolers refuse those. Only for whole sessions can it be pooled.
         connection.connection.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_IN_TRANSACTION_S}s'")
         if _mine.connection is connection:  # The one before it was given up on the way.
             _note()

@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
-from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import DatabaseError, DataError, IntegrityError, InterfaceError, connection
 from prometheus_client import Counter
 
 from channels_app.feed import writing
 from channels_app.feed.item import NewItem
+from channels_app.statement import AWAY
 
 CAPACITY = 10_000
 #: Items of one statement.
@@ -113,7 +114,7 @@ class BestEffortQueue:
         """Once more on a fresh connection, because the one of a thread that had nothing to do may have been closed."""
         try:
             self._publish(batch)
-        except (OperationalError, InterfaceError):
+        except AWAY:
             connection.close()
             self._publish(batch)
 

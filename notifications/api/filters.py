@@ -30,7 +30,7 @@ class StrictFilters(DjangoFilterBackend):  # type: ignore[misc]
         filterset = self.get_filterset_class(view, queryset)
         paged = pagination.PARAMETERS if view.action == "list" else frozenset()
         known = paged | set(filterset.base_filters if filterset else ())
-        text = f"There is no such filter. There are: {', '.join(sorted(known))}."
+        text = f"There is no such filter. There are: {', '.join(sorted(known)) or 'none'}."
         unknown = [(name, text) for name in request.query_params if name not in known]
         if unknown:
             raise invalid(*unknown)

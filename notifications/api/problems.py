@@ -13,13 +13,14 @@ from typing import Any
 import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.signals import got_request_exception
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from notifications.intake import IdempotencyConflict, Refused
+from notifications.models.statement import AWAY
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -128,7 +129,7 @@ _READINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Any], ...]
     (RequestDataTooBig, lambda _: Problem(413, "The body is too large.")),
     (DataError, lambda _: invalid(("", "A value lies outside of what can be kept."))),
     (IntegrityError, lambda _: conflict("Somebody else changed the same thing at this moment, or it is in use.")),
-    ((OperationalError, InterfaceError), lambda _: Problem(503, _DATABASE_AWAY, (), **{"Retry-After": "1"})),
+    (AWAY, lambda _: Problem(503, _DATABASE_AWAY, (), **{"Retry-After": "1"})),
 )
 
 
@@ -154,7 +155,8 @@ def _below(path: str, name: object) -> str:
 
 def _report(exception: Exception, status: int, request: Any) -> None:
     if status == 503:  # The engine says enough; a trace for every request would bury it.
-        _log.warning("database_away", method=request.method, path=request.path, error=type(exception).__name__)
+        error, detail = type(exception).__name__, str(exception).partition("\n")[0]
+        _log.warning("database_away", method=request.method, path=request.path, error=error, detail=detail)
         return
     _log.error("request_failed", method=request.method, path=request.path, exc_info=exception)
     got_request_exception.send(sender=None, request=request)

@@ -36,13 +36,16 @@ class Ground(ABC):
             self._set_up()
         except BaseException as failure:
             self.keep = isinstance(failure, Exception)
-            self._stack.close()
+            self._clear()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
         try:
             self._stack.close()
         finally:  # Even if somebody has lost patience with it.

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import redis
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
 from channels_app.feed import reading
@@ -318,6 +318,20 @@ class TestAfterTheDatabaseWasAway:
         assert self.taken_back() == 0
         assert eventually(self.taken_back) == 1
         assert time.monotonic() - since > self.GRACE_S / 2
+
+    def test_nor_when_it_was_ended_for_doing_nothing(self, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A sweep that hung, together with whoever is sending, knows nothing of how the others are."""
+
+        def ended(*_: object) -> None:
+            raise InternalError("terminating connection due to idle-in-transaction timeout")
+
+        a_delivery(channel, State.SENDING, lease_until=clock.now() - SECOND)
+        with monkeypatch.context() as once:
+            once.setattr(sweep_module, "_PARTS", (ended,))
+            with pytest.raises(InternalError):
+                self.taken_back()
+        assert self.taken_back() == 0
+        assert eventually(self.taken_back) == 1
 
     def test_nor_when_it_hung(self, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sweep_module, "HANGS_S", 0.2)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, OperationalError
+from django.db import IntegrityError
 from rest_framework.exceptions import Throttled, ValidationError
 from rest_framework.test import APIClient
 
 from notifications.api.problems import problem_of
 from notifications.models import acceptance
+from notifications.models.statement import AWAY
 from tests.notifications.api.problem import fields_of
 
 URL = "/api/v1/notifications"
@@ -35,9 +36,12 @@ def test_two_changes_at_once_are_a_conflict() -> None:
     assert "secret" not in problem_of(IntegrityError("secret")).text
 
 
-def test_a_database_that_is_away_is_said_so(producer: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", AWAY)
+def test_a_database_that_is_away_is_said_so(
+    producer: APIClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
     def away(*_: object, **__: object) -> None:
-        raise OperationalError("connection to 10.0.0.7 refused")
+        raise error("connection to 10.0.0.7 refused")
 
     monkeypatch.setattr(acceptance, "store", away)
     answer = producer.post(URL, {"event_type": "a"})
