@@ -46,6 +46,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
             self.scope[PING] = self.send_ping  # type: ignore[literal-required]
 
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # Else uvicorn writes down as an error that nobody answered.
+            self.handshake_complete = True
+
     def send_ping(self, number: int) -> None:
         """A ping whose payload is a number of four bytes."""
         if self.handshake_complete and not self.close_sent and not self.transport.is_closing():

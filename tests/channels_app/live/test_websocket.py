@@ -60,11 +60,13 @@ def test_who_does_not_say_who_they_are_is_sent_away(start: StartsLive) -> None:
         assert socket.code() == 4003
 
 
-def test_a_sub_protocol_that_nobody_speaks_is_refused(live: Running) -> None:
+def test_a_sub_protocol_that_nobody_speaks_is_refused(live: Running, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(InvalidStatus) as refused:
         live.connect(f"ticket={tickets.issue('ada', now=now())}", protocol="graphql-ws")
     assert refused.value.response.status_code == 400
     assert b"Offer the sub-protocol belfry.v1" in (refused.value.response.body or b"")
+    live.end()
+    assert [each.getMessage() for each in caplog.records if each.levelname == "ERROR"] == []
 
 
 # --- Acknowledgements ----------------------------------------------------------------------------
