@@ -320,16 +320,13 @@ class TestAfterTheDatabaseWasAway:
         assert time.monotonic() - since > self.GRACE_S / 2
 
     def test_nor_when_it_was_ended_for_doing_nothing(self, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A sweep that hung, together with whoever is sending, knows nothing of how the others are."""
-
         def ended(*_: object) -> None:
             raise InternalError("terminating connection due to idle-in-transaction timeout")
 
         a_delivery(channel, State.SENDING, lease_until=clock.now() - SECOND)
-        with monkeypatch.context() as once:
+        with monkeypatch.context() as once, pytest.raises(InternalError):
             once.setattr(sweep_module, "_PARTS", (ended,))
-            with pytest.raises(InternalError):
-                self.taken_back()
+            self.taken_back()
         assert self.taken_back() == 0
         assert eventually(self.taken_back) == 1
 
