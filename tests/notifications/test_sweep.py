@@ -324,9 +324,9 @@ class TestAfterTheDatabaseWasAway:
             raise InternalError("terminating connection due to idle-in-transaction timeout")
 
         a_delivery(channel, State.SENDING, lease_until=clock.now() - SECOND)
-        with monkeypatch.context() as once, pytest.raises(InternalError):
+        with monkeypatch.context() as once:
             once.setattr(sweep_module, "_PARTS", (ended,))
-            self.taken_back()
+            pytest.raises(InternalError, self.taken_back)
         assert self.taken_back() == 0
         assert eventually(self.taken_back) == 1
 
