@@ -74,8 +74,8 @@ def problem_of(refused: Refused) -> dict[str, Any]:
 
 
 def problem(status: int, reason: str, detail: str) -> dict[str, Any]:
-    title = reason.replace("_", " ")
-    return {"type": f"urn:belfry:problem:{reason}", "title": title, "status": status, "detail": detail}
+    kind, title = reason.replace("_", "-"), reason.replace("_", " ")
+    return {"type": f"urn:belfry:problem:{kind}", "title": title, "status": status, "detail": detail}
 
 
 async def wrong_method(send: Send, right: str) -> None:

@@ -73,6 +73,7 @@ def test_more_polls_than_a_recipient_may_have_are_told_to_come_later(start: Star
         eventually(lambda: live.process.hub.polls == 2)
         refused = changes(live, after="1-1", wait="20")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "2")
+        assert refused.json()["type"] == "urn:belfry:problem:connection-limit"
         assert [item["title"] for item in changes(live, after="1-0").json()["items"]] == ["first"]
         tell("ada", "second")
         for each in waiting:
