@@ -66,7 +66,6 @@ def test_long_names_are_broken_and_push_nothing_away(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_badges_can_be_read(open_page: OpenPage, evening: Evening, scheme: str) -> None:
     page = open_page("/admin/notifications/notification/", DESKTOP, scheme)
-    page.wait_for_load_state("networkidle")
     assert min(page.evaluate(_CONTRASTS)) >= 4.5
 
 
@@ -134,7 +133,6 @@ def test_the_pictures_of_the_documents(open_page: OpenPage, evening: Evening, pi
     ]
     for name, address, size, scheme in taken:
         page = open_page(address, size, scheme)
-        page.wait_for_load_state("networkidle")
         path = pictures / f"{name}.png"
         page.screenshot(path=path)
         assert 5_000 < path.stat().st_size < 200_000
