@@ -56,7 +56,7 @@ def text(name: str, default: str, meaning: str) -> Variable[str]:
 
 
 def integer(name: str, default: str, meaning: str) -> Variable[int]:
-    return _declare(name, default, meaning, int)
+    return _declare(name, default, meaning, _at_least_zero)
 
 
 def amount(name: str, default: str, meaning: str) -> Variable[int]:
@@ -88,6 +88,13 @@ def _positive(value: str) -> float:
     number = float(value)
     if not 0 < number < float("inf"):
         raise ValueError("must be above zero")
+    return number
+
+
+def _at_least_zero(value: str) -> int:
+    number = int(value)
+    if number < 0:
+        raise ValueError("must not be below zero")
     return number
 
 
@@ -240,7 +247,11 @@ LIVE_FRAME_BYTES = amount("BELFRY_LIVE_FRAME_BYTES", "4096", "Bytes of one frame
 LIVE_FRAMES_PER_S = amount(
     "BELFRY_LIVE_FRAMES_PER_S", "20", "Frames of a client a second, besides acknowledgements that say something."
 )
-LIVE_SPREAD_S = seconds("BELFRY_LIVE_SPREAD_S", "10", "Seconds over which clients come back after a shutdown.")
+LIVE_SPREAD_S = seconds(
+    "BELFRY_LIVE_SPREAD_S",
+    "10",
+    "Seconds over which clients come back after a shutdown, or where they were too many.",
+)
 
 # --- The page for trying things out --------------------------------------------------------------
 DEMO = flag("BELFRY_DEMO", "no", "The page /demo/, where superusers send themselves notifications. ./belfry up has it.")

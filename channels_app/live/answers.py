@@ -30,11 +30,11 @@ _DETAILS = {
     Code.FORBIDDEN: "Show `ticket`, a feed token as bearer, or an operator's API key and `recipient`.",
     Code.BAD_VERSION: "Offer the sub-protocol belfry.v1 or belfry.v1.protobuf, or none.",
     Code.CONNECTION_LIMIT: "This recipient has as many connections as one may have, and somebody looks at each.",
+    Code.KICKED: "An operator has sent this recipient, or this device, away. Stay away.",
     Code.TOKEN_EXPIRED: "The ticket, token or session has ended, or the ticket was used. Come with a new one.",
 }
 _LATER_DETAIL = "It cannot be served now. Come back later."
-#: Statuses after which coming back is of use, and when, unless it is said otherwise.
-_PASSING, _RETRY_AFTER_S = (429, _LATER), 2
+_RETRY_AFTER_S = 2
 
 
 def status_of(code: Code) -> int:
@@ -62,9 +62,8 @@ async def refuse(send: Send, refused: Refused, headers: Headers = ()) -> None:
 
 def retry_after(refused: Refused) -> Headers:
     """When to come back, as a header, where that is of use."""
-    if status_of(refused.code) not in _PASSING:
-        return []
-    return [(b"retry-after", b"%d" % (ceil(refused.retry_ms / 1000) or _RETRY_AFTER_S))]
+    after_s = ceil(refused.retry_ms / 1000) or (_RETRY_AFTER_S if status_of(refused.code) == _LATER else 0)
+    return [(b"retry-after", b"%d" % after_s)] if after_s else []
 
 
 def problem_of(refused: Refused) -> dict[str, Any]:

@@ -87,7 +87,12 @@ async def _not_there(request: Request, send: Send) -> None:
         await wrong_method(send, "GET")
     elif request.path == "/rt/ws":
         detail = "This opens WebSockets, and nobody asked for one. Over plain HTTP there are /rt/sse and /rt/changes."
-        await answer(send, 426, problem(426, "upgrade_required", detail), [(b"upgrade", b"websocket")])
+        await answer(
+            send,
+            426,
+            problem(426, "upgrade_required", detail),
+            [(b"connection", b"upgrade"), (b"upgrade", b"websocket")],
+        )
     else:
         detail = "There are /rt/sse, /rt/ws, /rt/changes, /rt/presence, /rt/connections, /rt/metrics, /rt/health."
         await answer(send, 404, problem(404, "not_found", detail))

@@ -25,6 +25,8 @@ logger = structlog.get_logger(__name__)
 _POSITIONS_AT_ONCE = 2_000
 #: Nobody who is told when to come back is told to do so sooner.
 _COME_BACK_MS = 200
+_POLL_AGAIN_MS = 2_000
+_MANY_POLLS = "As many polls wait for this recipient as may. Come back with a new ticket."
 #: For how long somebody who was sent away stays so, where a browser would come back by itself.
 _KICKED_FOR_S = 30.0
 
@@ -53,21 +55,27 @@ class Hub:
 
     def admit(self) -> None:
         """Whether one more may try. Raises `Refused`, before anything was asked of anybody."""
-        if self.draining:
-            raise Refused(Code.SHUTDOWN, retry_ms=self.spread_ms())
+        self._refuse_while_draining()
         if self.count + self.polls >= self.limits.connections:
             raise Refused(Code.OVERLOADED, retry_ms=self.spread_ms())
         now = self._clock()
         if not self._accepts.take(now):
             raise Refused(Code.OVERLOADED, retry_ms=self._turn_ms(now))
 
+    def _refuse_while_draining(self) -> None:
+        if self.draining:
+            raise Refused(Code.SHUTDOWN, retry_ms=self.spread_ms())
+
     def _turn_ms(self, now: float) -> int:
         """When somebody is to come back who was one too many."""
         turn_s = self._accepts.turn_s(now, within_s=self.limits.spread_s)
-        return self.spread_ms() if turn_s is None else _COME_BACK_MS + int(turn_s * 1000)
+        if turn_s is None:  # After those who were promised a turn.
+            return int(self.limits.spread_s * 1000) + self.spread_ms()
+        return _COME_BACK_MS + int(turn_s * 1000)
 
     def attach(self, connection: Connection) -> None:
         """Let it hear from now on. Nothing is written before `open`. Raises `Refused`."""
+        self._refuse_while_draining()
         now = self._clock()
         if self._kicked.get((connection.recipient, connection.device), 0.0) > now:
             raise Refused(Code.KICKED)
@@ -167,6 +175,10 @@ class Hub:
         """Those who are connected here."""
         return list(self._by_recipient)
 
+    def listeners(self) -> list[str]:
+        """Those who are connected here, and those who poll."""
+        return list({**self._by_recipient, **self._expected})
+
     def of(self, recipient: str) -> list[Connection]:
         return list(self._by_recipient.get(recipient, ()))
 
@@ -179,16 +191,19 @@ class Hub:
     @contextmanager
     def expecting(self, recipient: str) -> Iterator[asyncio.Future[None]]:
         """What is done when the next hint for this feed comes: for those who hold no connection. Raises `Refused`."""
+        self._refuse_while_draining()
         others = self._expected.setdefault(recipient, [])
         if len(others) >= self.limits.connections_per_recipient:
-            raise Refused(Code.CONNECTION_LIMIT, detail="As many polls wait for this recipient as may.")
+            raise Refused(Code.CONNECTION_LIMIT, retry_ms=_POLL_AGAIN_MS, detail=_MANY_POLLS)
         expected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         others.append(expected)
         self.polls += 1
+        metrics.POLLS.inc()
         try:
             yield expected
         finally:
             self.polls -= 1
+            metrics.POLLS.dec()
             expected.cancel()
             self._expect_no_more(recipient, expected)
 

@@ -44,7 +44,7 @@ class Limits:
     #: Bytes of one frame of a client, and how many others than acknowledgements it may send a second.
     frame_bytes: int = 4_096
     frames_per_s: int = 20
-    #: Over how long those who are sent away at a shutdown spread their coming back.
+    #: Over how long those spread their coming back who are sent away at a shutdown, or were too many at once.
     spread_s: float = 10.0
 
     @classmethod

@@ -7,6 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 _QUICK_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 CONNECTIONS = Gauge("belfry_live_connections", "Open live connections.", ["transport"])
+POLLS = Gauge("belfry_live_polls", "Long polls that wait.")
 CONNECTS = Counter("belfry_live_connects_total", "Live connections that were asked for.", ["result"])
 RESUMES = Counter("belfry_live_resumes_total", "Clients that came back with a cursor.", ["result"])
 EVENTS = Counter("belfry_live_events_total", "Changes written to connections.", ["kind"])

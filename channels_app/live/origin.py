@@ -23,10 +23,12 @@ def allowed_to_read(origin: str | None, *, trusted: Collection[str]) -> list[tup
     """CORS headers of an answer. Who shows a ticket or a token may read from anywhere, but not with cookies."""
     if origin is None:
         return []
+    headers = [(b"access-control-expose-headers", b"Retry-After")]
     if origin in trusted:
         return [
+            *headers,
             (b"access-control-allow-origin", origin.encode("latin-1", "replace")),
             (b"access-control-allow-credentials", b"true"),
             (b"vary", b"Origin"),
         ]
-    return [(b"access-control-allow-origin", b"*")]
+    return [*headers, (b"access-control-allow-origin", b"*")]

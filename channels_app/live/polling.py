@@ -31,10 +31,11 @@ async def serve(
     """Answer `GET /rt/changes?after=&wait=&limit=`, in the form of the API's own `changes`."""
     headers = allowed_to_read(request.origin, trusted=credentials.trusted)
     try:
-        hub.admit()
-        identity = await credentials.identify(request, websocket=False)
+        # Before a ticket is used up.
         wait_s, limit = _number(request, "wait", LONGEST_WAIT_S), int(_number(request, "limit", CATCH_UP_ITEMS))
         place = _place(request.query.get("after", ""))
+        hub.admit()
+        identity = await credentials.identify(request, websocket=False)
         look = partial(store.changes, identity.recipient, place, limit or CATCH_UP_ITEMS)
         # Whoever has no cursor is told one at once.
         waits = wait_s and place != NOWHERE
@@ -55,6 +56,8 @@ async def _changes(hub: Hub, recipient: str, place: int, look: Look, receive: Re
             return caught
         gone = asyncio.ensure_future(_gone(receive))
         await asyncio.wait((expected, gone), timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done():
+            return caught
         gone.cancel()
     # A hint may be lost: after the wait, too, the feed is looked at.
     return await look()

@@ -93,7 +93,7 @@ class LiveProcess:
         logger.info("live_draining", connections=len(leaving))
         self.hub.drain()
         give_up_at = clock() + within_s
-        while clock() < give_up_at and any(connection.writer for connection in leaving):
+        while clock() < give_up_at and (self.hub.polls or any(connection.writer for connection in leaving)):
             await asyncio.sleep(0.05)
 
     # --- What goes on ----------------------------------------------------------------------------
@@ -130,7 +130,7 @@ class LiveProcess:
         while True:
             await self._broadcast.wait()
             self._broadcast.clear()
-            recipients = self.hub.recipients()
+            recipients = self.hub.listeners()
             with contextlib.suppress(StoreAway):
                 for start in range(0, len(recipients), _FEEDS_AT_ONCE):
                     await self.store.merge(recipients[start : start + _FEEDS_AT_ONCE])

@@ -32,6 +32,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
         ("BELFRY_LEASE_S", "0"),
         ("BELFRY_LIVE_ACCEPTS_PER_S", "0"),
         ("BELFRY_LIVE_CONNECTIONS_PER_RECIPIENT", "-1"),
+        ("BELFRY_BROADCAST_ROWS", "-5"),
         ("BELFRY_HTTP_TIMEOUT_S", "soon"),
         ("BELFRY_HTTP_TIMEOUT_S", "inf"),
         ("BELFRY_DEBUG", "perhaps"),

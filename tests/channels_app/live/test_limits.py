@@ -54,6 +54,18 @@ def test_a_crowd_is_told_when_to_come_and_is_taken_then(start: StartsLive, monke
         assert greeting(live, who).event == "hello"
 
 
+def test_who_finds_no_turn_is_sent_behind_those_who_have_one(
+    start: StartsLive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = start(accepts_per_s=1, spread_s=2.0)
+    frozen = time.monotonic()
+    monkeypatch.setattr(live.process.hub, "_clock", lambda: frozen)
+    told = [greeting(live, f"one-{number}") for number in range(6)][2:]
+    waits_ms = [json.loads(each.data)["retry_ms"] for each in told]
+    assert waits_ms[0] == 200 + 1250
+    assert all(2_000 <= wait_ms <= 4_200 for wait_ms in waits_ms[1:])
+
+
 def greeting(live: Running, who: str) -> ServerSentEvent:
     """The first that a client hears; it goes away again at once."""
     with live.stream(who) as stream:

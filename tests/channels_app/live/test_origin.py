@@ -28,7 +28,10 @@ def test_only_our_own_pages_use_cookies(origin: str | None, site: str | None, ss
 
 
 def test_strangers_may_read_but_never_with_cookies() -> None:
-    assert dict(allowed_to_read("https://evil.example", trusted=OURS)) == {b"access-control-allow-origin": b"*"}
+    assert dict(allowed_to_read("https://evil.example", trusted=OURS)) == {
+        b"access-control-allow-origin": b"*",
+        b"access-control-expose-headers": b"Retry-After",
+    }
     ours = dict(allowed_to_read("https://belfry.example", trusted=OURS))
     assert ours[b"access-control-allow-credentials"] == b"true"
     assert ours[b"access-control-allow-origin"] == b"https://belfry.example"

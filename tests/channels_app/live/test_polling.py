@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import httpx
 import pytest
+from pytest_django.fixtures import Settings
 
 from channels_app.live import tickets
 from channels_app.live.writing import StoreAway
@@ -109,6 +110,32 @@ def test_who_waits_while_the_process_ends_is_answered(live: Running) -> None:
         eventually(lambda: live.process.hub.polls == 1)
         live.end()
         assert waiting.result(WITHIN_S).json()["cursor"] == "1-1"
+
+
+def test_who_comes_while_the_process_ends_is_sent_on(live: Running) -> None:
+    tell("ada", "first")
+    live.process.hub.draining = True
+    refused = changes(live, after="1-1", wait="20")
+    assert (refused.status_code, live.process.hub.polls) == (503, 0)
+    assert 1 <= int(refused.headers["retry-after"]) <= 11
+
+
+def test_who_polls_hears_what_is_for_everyone(live: Running, settings: Settings) -> None:
+    settings.BELFRY_BROADCAST_ROWS = 0
+    live.wait_for_bus()
+    tell("ada", "first")
+    with ThreadPoolExecutor() as threads:
+        waiting = threads.submit(changes, live, after="1-1", wait="25")
+        eventually(lambda: live.process.hub.polls == 1)
+        tell("*", "for everyone")
+        assert [item["title"] for item in waiting.result(WITHIN_S).json()["items"]] == ["for everyone"]
+
+
+def test_what_cannot_be_read_uses_up_no_ticket(live: Running) -> None:
+    tell("ada", "first")
+    ticket = tickets.issue("ada", now=now())
+    assert changes(live, ticket=ticket, after="x").status_code == 400
+    assert changes(live, ticket=ticket, after="1-0").status_code == 200
 
 
 def test_a_poll_that_is_too_many_is_told_its_turn(start: StartsLive, monkeypatch: pytest.MonkeyPatch) -> None:
