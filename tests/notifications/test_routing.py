@@ -175,6 +175,13 @@ def taken(limit: int) -> list[int]:
     return sorted(row.priority for row in rows)
 
 
+def the_batch() -> list[int]:
+    """The priorities of what one batch routes."""
+    before = set(Delivery.objects.values_list("id", flat=True))
+    route_batch(clock.now())
+    return sorted(Delivery.objects.exclude(id__in=before).values_list("priority", flat=True))
+
+
 @pytest.mark.django_db
 class TestWhatIsUrgent:
     def test_it_passes_what_came_before_it(self) -> None:
@@ -194,6 +201,14 @@ class TestWhatIsUrgent:
             [10] * 20,
             [2] * 10,
         ]
+
+    def test_what_is_not_gets_on_where_a_batch_ends_early(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(routing, "MOST_DELIVERIES", 4)
+        channel_at("https://example.org")
+        accept_many(2, priority="low")
+        accept_many(9, priority="critical")
+        done = [the_batch() for _ in range(3)]
+        assert done == [[2, 10, 10, 10], [2, 10, 10, 10], [10, 10, 10]]
 
     def test_a_batch_is_full_whatever_it_is_made_of(self) -> None:
         accept_many(20, priority="critical")
