@@ -17,8 +17,12 @@ from psycopg.rows import namedtuple_row
 
 T = TypeVar("T")
 
-#: The database is away, stands by for another and takes no writes, or has ended a session that did nothing.
+#: The database is away, stands by for another and takes no writes, or has ended a session that did nothing. Of an
+#: `InternalError`, `is_away` tells whether it is one of these.
 AWAY = (OperationalError, InterfaceError, InternalError)
+
+#: read_only_sql_transaction, idle_in_transaction_session_timeout, transaction_timeout.
+_AWAY_STATES = frozenset({"25006", "25P03", "25P04"})
 
 
 def run(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) -> list[Any]:
@@ -40,6 +44,13 @@ def changed(sql: str, parameters: Mapping[str, Any], *, prepared: bool = False) 
     connection.ensure_connection()
     with connection.wrap_database_errors, Cursor(connection.connection) as cursor:
         return cursor.execute(sql, parameters, binary=True, prepare=prepared).rowcount
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether to do the same again later is all there is to do."""
+    if isinstance(error, InternalError):
+        return getattr(error.__cause__, "sqlstate", None) in _AWAY_STATES
+    return isinstance(error, AWAY)
 
 
 def persevering(step: Callable[[], T]) -> T:

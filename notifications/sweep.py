@@ -11,7 +11,7 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ from django.db import transaction
 from channels_app.feed import retention
 from notifications import lanes, replays, rulebook, slowness
 from notifications.models import audience, due, transitions, unrouted
-from notifications.models.statement import AWAY
+from notifications.models.statement import AWAY, is_away
 from notifications.policy import Decision, Verb, decide
 from notifications.routing import facts_of
 from notifications.rulebook import Rulebook
@@ -62,6 +62,14 @@ _sweeping = threading.Lock()
 _swept_at = -math.inf
 #: When this process last saw the database away, by the same clock.
 _away_at = -math.inf
+
+
+#: The parts that failed in the last sweep of this process.
+_failing: frozenset[str] = frozenset()
+
+
+class PartsFailed(Exception):
+    """Some parts of a sweep failed as they did the last time, while the others did their work."""
 
 
 @dataclass(slots=True)
@@ -105,8 +113,9 @@ def _watching() -> Iterator[None]:
     began = time.monotonic()
     try:
         yield
-    except AWAY:
-        _away_at = time.monotonic()
+    except AWAY as error:
+        if is_away(error):
+            _away_at = time.monotonic()
         raise
     if time.monotonic() - began > HANGS_S and began - _away_at > GRACE_S:
         _away_at = time.monotonic()
@@ -116,19 +125,28 @@ def sweep(now: datetime) -> Swept:
     """Find and move what is stuck or due. A part that fails keeps no other from its work; its error is raised last."""
     began = time.perf_counter()
     found = Swept()
-    failures: list[Exception] = []
+    failures: dict[str, Exception] = {}
     for part in _PARTS:
         try:
             part(found, now)
         except Exception as error:  # noqa: BLE001  Raised again when the others are through.
             _log.exception("sweep_failed", part=part.__name__)
-            failures.append(error)
+            failures[part.__name__] = error
     found.duration_ms = (time.perf_counter() - began) * 1000
     level = _log.info if found.taken_back or found.ended or found.expired_items or found.promoted else _log.debug
     level("swept", **asdict(found))
-    if failures:
-        raise failures[0]
+    _raise(failures)
     return found
+
+
+def _raise(failures: Mapping[str, Exception]) -> None:
+    """The first of them. A database of which some parts alone fail, and these again and again, is not away."""
+    global _failing
+    goes_on, _failing = _failing == failures.keys(), frozenset(failures)
+    for first in failures.values():
+        if goes_on and len(failures) < len(_PARTS):
+            raise PartsFailed(f"{', '.join(failures)}: {first}") from first
+        raise first
 
 
 def _take_back(found: Swept, now: datetime) -> None:

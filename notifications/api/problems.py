@@ -20,7 +20,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from notifications.intake import IdempotencyConflict, Refused
-from notifications.models.statement import AWAY
+from notifications.models.statement import AWAY, is_away
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -99,7 +99,7 @@ def problem_of(exception: Exception) -> Problem:
         if isinstance(exception, kinds):
             problem: Problem = read(exception)
             return problem
-    return Problem(500, "Something went wrong in Belfry. It was logged.")
+    return Problem(500, _UNFORESEEN)
 
 
 def _of_validation(exception: Any) -> Problem:
@@ -115,6 +115,11 @@ def _of_api(exception: Any) -> Problem:
     return Problem(exception.status_code, str(exception.detail), (), **headers)
 
 
+def _of_database(error: Exception) -> Problem:
+    return Problem(503, _DATABASE_AWAY, (), **{"Retry-After": "1"}) if is_away(error) else Problem(500, _UNFORESEEN)
+
+
+_UNFORESEEN = "Something went wrong in Belfry. It was logged."
 _NOT_FOUND = "There is nothing here, or nothing that this caller may see."
 _DATABASE_AWAY = "The database does not answer. Nothing was changed; try again."
 
@@ -129,7 +134,7 @@ _READINGS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Any], ...]
     (RequestDataTooBig, lambda _: Problem(413, "The body is too large.")),
     (DataError, lambda _: invalid(("", "A value lies outside of what can be kept."))),
     (IntegrityError, lambda _: conflict("Somebody else changed the same thing at this moment, or it is in use.")),
-    (AWAY, lambda _: Problem(503, _DATABASE_AWAY, (), **{"Retry-After": "1"})),
+    (AWAY, _of_database),
 )
 
 

@@ -1,4 +1,4 @@
-"""The sweep after an outage: whoever outlived it has answers in hand, and writes them first."""
+"""The sweep after an outage: when it takes leases back, and when not yet."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from datetime import datetime
 
 import pytest
 from django.db import InternalError, OperationalError, connection
+from psycopg.errors import IdleInTransactionSessionTimeout
 
 from channels_app.models import Channel
 from notifications import clock
 from notifications import sweep as sweep_module
+from notifications.models import Delivery
 from notifications.states import State
 from tests.notifications.locks import stranger, wait_until_waiting
 from tests.notifications.scene import SECOND, a_delivery, channel_at, eventually, in_background, sweep
@@ -25,11 +27,12 @@ def channel() -> Channel:
 class TestAfterTheDatabaseWasAway:
     """Workers who outlived it have answers in hand, under leases that ran out meanwhile: they write them first."""
 
-    GRACE_S = 0.4
+    GRACE_S = 1.5
 
     @pytest.fixture(autouse=True)
     def _grace(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sweep_module, "_away_at", float("-inf"))
+        monkeypatch.setattr(sweep_module, "_failing", frozenset())
         monkeypatch.setattr(sweep_module, "GRACE_S", self.GRACE_S)
         monkeypatch.setattr(sweep_module, "ENOUGH_FOR_S", 0.0)
 
@@ -56,7 +59,7 @@ class TestAfterTheDatabaseWasAway:
 
     def test_nor_when_it_was_ended_for_doing_nothing(self, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
         def ended(*_: object) -> None:
-            raise InternalError("terminating connection due to idle-in-transaction timeout")
+            raise InternalError from IdleInTransactionSessionTimeout()
 
         a_delivery(channel, State.SENDING, lease_until=clock.now() - SECOND)
         with monkeypatch.context() as once:
@@ -65,6 +68,26 @@ class TestAfterTheDatabaseWasAway:
                 self.taken_back()
         assert self.taken_back() == 0
         assert eventually(self.taken_back) == 1
+
+    def test_a_part_that_fails_again_and_again_keeps_no_lease(
+        self, channel: Channel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A disk that is full, an index that is broken: the others go on, and the database is not away."""
+
+        def broken(*_: object) -> None:
+            raise OperationalError("no space left")
+
+        monkeypatch.setattr(sweep_module, "_PARTS", (*sweep_module._PARTS, broken))
+        a_delivery(channel, State.SENDING, lease_until=clock.now() - SECOND)
+        with pytest.raises(OperationalError):
+            self.taken_back()
+        for _ in range(2):
+            with pytest.raises(sweep_module.PartsFailed):
+                self.taken_back()
+        time.sleep(self.GRACE_S)
+        with pytest.raises(sweep_module.PartsFailed):
+            self.taken_back()
+        assert Delivery.objects.get().state == State.PENDING
 
     def test_nor_when_it_hung(self, channel: Channel, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sweep_module, "HANGS_S", 0.2)

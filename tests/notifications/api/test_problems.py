@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
+from psycopg.errors import IdleInTransactionSessionTimeout, InFailedSqlTransaction, ReadOnlySqlTransaction
 from rest_framework.exceptions import Throttled, ValidationError
 from rest_framework.test import APIClient
 
 from notifications.api.problems import problem_of
 from notifications.models import acceptance
-from notifications.models.statement import AWAY
 from tests.notifications.api.problem import fields_of
 
 URL = "/api/v1/notifications"
@@ -36,12 +36,20 @@ def test_two_changes_at_once_are_a_conflict() -> None:
     assert "secret" not in problem_of(IntegrityError("secret")).text
 
 
-@pytest.mark.parametrize("error", AWAY)
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OperationalError, None),
+        (InterfaceError, None),
+        (InternalError, IdleInTransactionSessionTimeout()),
+        (InternalError, ReadOnlySqlTransaction()),
+    ],
+)
 def test_a_database_that_is_away_is_said_so(
-    producer: APIClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+    producer: APIClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception], cause: Exception | None
 ) -> None:
     def away(*_: object, **__: object) -> None:
-        raise error("connection to 10.0.0.7 refused")
+        raise error("connection to 10.0.0.7 refused") from cause
 
     monkeypatch.setattr(acceptance, "store", away)
     answer = producer.post(URL, {"event_type": "a"})
@@ -51,9 +59,12 @@ def test_a_database_that_is_away_is_said_so(
     assert b"10.0.0.7" not in answer.content
 
 
-def test_a_mistake_of_ours_shows_nothing_of_the_inside(producer: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("error", "cause"), [(RuntimeError, None), (InternalError, InFailedSqlTransaction())])
+def test_a_mistake_of_ours_shows_nothing_of_the_inside(
+    producer: APIClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception], cause: Exception | None
+) -> None:
     def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("canary")
+        raise error("canary") from cause
 
     monkeypatch.setattr(acceptance, "store", broken)
     producer.raise_request_exception = False
