@@ -15,11 +15,11 @@ from django.utils.safestring import SafeString
 
 from notifications import clock
 from notifications.admin import badges
-from notifications.admin.page import Page
+from notifications.admin.page import Page, seen
 from notifications.models import ApiKey
 
 _REVOKING = (
-    "Whoever shows this key is refused from then on, within five seconds. What was sent with it stays. "
+    "Whoever shows a revoked key is refused from then on, within five seconds. What was sent with it stays. "
     "This cannot be undone."
 )
 
@@ -116,24 +116,23 @@ class ApiKeyAdmin(Page[ApiKey]):
 
     def revoke_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.one(request, object_id)
+        page = reverse("admin:notifications_apikey_change", args=(key.pk,))
         if not self.has_change_permission(request, key):
             self.message_user(request, "You may not revoke keys.", messages.ERROR)
-        elif asked := self.make_sure(request, key, verb="Revoke", name=str(key), means=_REVOKING):
-            return asked
-        else:
-            self._revoke(request, [key])
-        return HttpResponseRedirect(reverse("admin:notifications_apikey_change", args=(key.pk,)))
+            return HttpResponseRedirect(page)
+        return self._revoke(request, ApiKey.objects.filter(pk=key.pk), page)
 
-    @admin.action(description="Revoke: end them for ever", permissions=["change"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
-        self._revoke(request, list(queryset.filter(revoked_at__isnull=True)))
+    @admin.action(description="Revoke: end them for ever…", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> HttpResponse:
+        return self._revoke(request, seen(request, queryset), request.get_full_path())
 
-    def _revoke(self, request: HttpRequest, keys: list[ApiKey]) -> None:
-        now, active = clock.now(), [key for key in keys if key.revoked_at is None]
-        for key in active:
+    def _revoke(self, request: HttpRequest, keys: QuerySet[ApiKey], back_url: str) -> HttpResponse:
+        active = keys.filter(revoked_at__isnull=True)
+        if answer := self.make_sure(request, active, verb="Revoke", means=_REVOKING, back_url=back_url):
+            return answer
+        now, ended = clock.now(), list(active)
+        for key in ended:
             key.revoke(now)
             self.log_change(request, key, "Revoked.")
-        if active:
-            self.message_user(request, f"Revoked: {len(active)}.", messages.SUCCESS)
-        else:
-            self.message_user(request, "Nothing was changed: that was revoked already.", messages.WARNING)
+        self.message_user(request, f"Revoked: {len(ended)}.", messages.SUCCESS)
+        return HttpResponseRedirect(back_url)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.safestring import SafeString
 
 from channels_app.models import FeedKey
 from notifications import clock
 from notifications.admin import badges
-from notifications.admin.page import ReadOnlyPage
+from notifications.admin.page import ReadOnlyPage, seen
+
+_REVOKING = (
+    "Tokens that were signed with a revoked key are refused, within five seconds, and its secret is forgotten. "
+    "This cannot be undone."
+)
 
 
 @admin.register(FeedKey)
@@ -38,10 +43,14 @@ class FeedKeyAdmin(ReadOnlyPage[FeedKey]):
     def has_revoke_permission(self, request: HttpRequest) -> bool:
         return self.may(request, "change")
 
-    @admin.action(description="Revoke: end them for ever", permissions=["revoke"])
-    def revoke(self, request: HttpRequest, queryset: QuerySet[FeedKey]) -> None:
-        keys = list(queryset.filter(revoked_at__isnull=True))
-        for key in keys:
-            key.revoke(clock.now())
+    @admin.action(description="Revoke: end them for ever…", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[FeedKey]) -> HttpResponse:
+        active, back_url = seen(request, queryset).filter(revoked_at__isnull=True), request.get_full_path()
+        if answer := self.make_sure(request, active, verb="Revoke", means=_REVOKING, back_url=back_url):
+            return answer
+        now, ended = clock.now(), list(active)
+        for key in ended:
+            key.revoke(now)
             self.log_change(request, key, "Revoked.")
-        self.message_user(request, f"Revoked: {len(keys)}.", messages.SUCCESS)
+        self.message_user(request, f"Revoked: {len(ended)}.", messages.SUCCESS)
+        return HttpResponseRedirect(back_url)

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 from notifications import clock, withdrawal
 from notifications.admin import badges, timeline
 from notifications.admin.filters import AcceptedFilter, PriorityFilter
-from notifications.admin.page import ReadOnlyPage
+from notifications.admin.page import ReadOnlyPage, seen
 from notifications.admin.wording import title_of
 from notifications.models import Delivery, Notification
 from notifications.states import OPEN, State
@@ -110,6 +110,9 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
 
+    def called(self, row: Notification) -> str:
+        return title_of(row)
+
     @admin.display(description="Notification", ordering="title")
     def subject(self, notification: Notification) -> SafeString:
         event_type = notification.event_type
@@ -187,24 +190,25 @@ class NotificationAdmin(ReadOnlyPage[Notification]):
 
     def withdraw_one(self, request: HttpRequest, object_id: str) -> HttpResponse:
         notification = self.one(request, object_id)
-        name = title_of(notification)
+        page = reverse("admin:notifications_notification_change", args=(notification.pk,))
         if not self.has_withdraw_permission(request):
             self.message_user(request, "You may not withdraw notifications.", messages.ERROR)
-        elif asked := self.make_sure(request, notification, verb="Withdraw", name=name, means=_WITHDRAWING):
-            return asked
-        else:
-            self._withdraw(request, [notification])
-        return HttpResponseRedirect(reverse("admin:notifications_notification_change", args=(notification.pk,)))
+            return HttpResponseRedirect(page)
+        return self._withdraw(request, Notification.objects.filter(pk=notification.pk), page)
 
-    @admin.action(description="Withdraw: end what was not sent yet", permissions=["withdraw"])
-    def withdraw(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:
-        self._withdraw(request, list(queryset))
+    @admin.action(description="Withdraw: end what was not sent yet…", permissions=["withdraw"])
+    def withdraw(self, request: HttpRequest, queryset: QuerySet[Notification]) -> HttpResponse:
+        return self._withdraw(request, seen(request, queryset), request.get_full_path())
 
-    def _withdraw(self, request: HttpRequest, notifications: Sequence[Notification]) -> None:
-        ended, now = 0, clock.now()
-        for notification in notifications:
+    def _withdraw(self, request: HttpRequest, notifications: QuerySet[Notification], back_url: str) -> HttpResponse:
+        meant = notifications.filter(withdrawn_at__isnull=True)
+        if answer := self.make_sure(request, meant, verb="Withdraw", means=_WITHDRAWING, back_url=back_url):
+            return answer
+        ended, now, withdrawn = 0, clock.now(), list(meant)
+        for notification in withdrawn:
             count = withdrawal.withdraw(notification, by=request.user.get_username(), now=now)
             self.log_change(request, notification, f"Withdrawn; deliveries ended: {count}.")
             ended += count
-        text = f"Withdrawn: {len(notifications)}. Deliveries that were still open and end now: {ended}."
+        text = f"Withdrawn: {len(withdrawn)}. Deliveries that were still open and end now: {ended}."
         self.message_user(request, text, messages.SUCCESS)
+        return HttpResponseRedirect(back_url)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.db import models
-from django.http import Http404, HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
 
 from notifications.admin.generic import GenericAdmin
@@ -18,13 +20,16 @@ from notifications.admin.paginator import BoundedPaginator
 
 M = TypeVar("M", bound=models.Model)
 
+#: So many are named before something is done to them for ever; the others are a number.
+_MOST_NAMED = 10
+
 
 class RowsWithMore(ChangeList):
     """A list whose rows are completed by a few queries a page, where joins would count the whole table."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        if not self.query and not self.params:
+        if not self.query and not self.get_filters_params():
             # All of them are shown: Django would offer to show all.
             self.full_result_count = self.result_count
         self.result_list = list(self.result_list)
@@ -73,21 +78,57 @@ class Page(GenericAdmin[M]):
         name = f"{self.opts.app_label}_{self.opts.model_name}_{word}"
         return path(f"<path:object_id>/{word}/", self.admin_site.admin_view(require_POST(view)), name=name)
 
-    def make_sure(self, request: HttpRequest, row: M, *, verb: str, name: str, means: str) -> HttpResponse | None:
-        """The page that asks before a button does what nobody can undo; None where it was answered."""
+    def called(self, row: M) -> str:
+        """What a row is called where no column shows it."""
+        return str(row)
+
+    def make_sure(
+        self, request: HttpRequest, rows: QuerySet[M], *, verb: str, means: str, back_url: str
+    ) -> HttpResponse | None:
+        """The page that asks before a button or an action does to `rows` what nobody can undo.
+
+        None where it was answered. Without any rows it leads back and says that nothing is left to be done.
+        """
+        count = rows.count()
+        if not count:
+            self.message_user(request, f"Nothing was changed: nothing is left to {verb.lower()}.", messages.WARNING)
+            return HttpResponseRedirect(back_url)
         if "confirmed" in request.POST:
             return None
+        names = [self.called(row) for row in rows[:_MOST_NAMED]]
+        what = names[0] if count == 1 else f"{count:,} {self.opts.verbose_name_plural}"
         context = {
             **self.admin_site.each_context(request),
-            "title": f"{verb} {name}?",
+            "title": f"{verb} {what}?",
             "opts": self.opts,
             "media": self.media,
-            "name": name,
+            "names": names,
+            "count": count,
+            "unnamed": count - len(names),
             "verb": verb,
             "means": means,
-            "back_url": reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_change", args=(row.pk,)),
+            "carried": _carried(request, rows),
+            "back_url": back_url,
         }
         return TemplateResponse(request, "admin/belfry/sure.html", context)
+
+
+def _carried(request: HttpRequest, rows: QuerySet[Any]) -> list[tuple[str, Any]]:
+    """Fields that make the answer the same action on the same rows. None for a button: its address says it all."""
+    if "action" not in request.POST:
+        return []
+    action, chosen = ("action", request.POST["action"]), request.POST.getlist(ACTION_CHECKBOX_NAME)
+    if request.POST.get("select_across") != "1":
+        return [action, *((ACTION_CHECKBOX_NAME, pk) for pk in chosen)]
+    newest = rows.order_by("-pk").values_list("pk", flat=True).first()
+    # With everything selected, Django needs one id to see that an action was meant.
+    return [action, (ACTION_CHECKBOX_NAME, newest), ("select_across", "1"), ("newest", newest)]
+
+
+def seen(request: HttpRequest, rows: QuerySet[M]) -> QuerySet[M]:
+    """Without what came after an action asked about everything: nobody has agreed to that."""
+    newest = request.POST.get("newest")
+    return rows.filter(pk__lte=newest) if newest else rows
 
 
 class ReadOnlyPage(Page[M]):

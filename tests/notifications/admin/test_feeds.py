@@ -137,7 +137,10 @@ def test_feed_keys_are_revoked(admin_client: Client) -> None:
     key, secret = FeedKey.objects.issue("shop")
     url = reverse("admin:channels_app_feedkey_changelist")
     assert secret not in page(admin_client, url)
-    admin_client.post(url, {"action": "revoke", "_selected_action": [key.pk]})
+    sent = {"action": "revoke", "_selected_action": [key.pk]}
+    assert "This cannot be undone." in admin_client.post(url, sent).content.decode()
+    assert FeedKey.objects.filter(revoked_at__isnull=True).get() == key
+    assert "Revoked: 1." in admin_client.post(url, {**sent, "confirmed": "yes"}, follow=True).content.decode()
     key.refresh_from_db()
     assert key.revoked_at is not None
     assert key.secrets == ""

@@ -128,13 +128,17 @@ def test_withdrawing_ends_what_is_open_and_is_logged(admin_client: Client, eveni
 
 def test_show_all_is_offered_where_not_all_are_shown(admin_client: Client, evening: Evening) -> None:
     assert "Show all" not in admin_client.get(LIST).content.decode()
+    assert "Show all" not in admin_client.get(LIST, {"o": "1"}).content.decode(), "sorted, and still all of them"
     assert "Show all" in admin_client.get(LIST, {"standing": "dead"}).content.decode()
     assert "Show all" in admin_client.get(LIST, {"q": "archive"}).content.decode()
 
 
 def test_many_are_withdrawn_from_the_list(admin_client: Client, evening: Evening) -> None:
     ids = [evening.retrying.pk, evening.dead.pk]
-    answer = admin_client.post(LIST, {"action": "withdraw", "_selected_action": ids}, follow=True)
+    sent = {"action": "withdraw", "_selected_action": ids}
+    assert "Withdraw 2 notifications?" in admin_client.post(LIST, sent).content.decode()
+    assert not Notification.objects.filter(withdrawn_at__isnull=False).exists()
+    answer = admin_client.post(LIST, {**sent, "confirmed": "yes"}, follow=True)
     assert "Withdrawn: 2. Deliveries that were still open and end now: 2." in answer.content.decode()
     assert Delivery.objects.filter(notification=evening.dead, state="delivered").count() == 1
 

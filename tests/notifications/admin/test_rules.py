@@ -139,8 +139,9 @@ def test_a_key_is_revoked_from_its_page_and_from_the_list(admin_client: Client, 
     assert "This cannot be undone." in admin_client.post(button).content.decode()
     assert ApiKey.objects.filter(revoked_at__isnull=True).count() == 2
     admin_client.post(button, {"confirmed": "yes"})
-    assert "was revoked already" in admin_client.post(button, {"confirmed": "yes"}, follow=True).content.decode()
-    admin_client.post("/admin/notifications/apikey/", {"action": "revoke", "_selected_action": [other.pk]})
+    assert "nothing is left to revoke" in admin_client.post(button, {"confirmed": "yes"}, follow=True).content.decode()
+    sent = {"action": "revoke", "_selected_action": [other.pk], "confirmed": "yes"}
+    admin_client.post("/admin/notifications/apikey/", sent)
     assert ApiKey.objects.filter(revoked_at__isnull=True).count() == 0
     assert LogEntry.objects.filter(change_message="Revoked.").count() == 2
     assert admin_client.post(f"/admin/notifications/apikey/{other.pk}/delete/", {"post": "yes"}).status_code == 403
