@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchmarks import preload, statements
-from benchmarks.measure import Progress, watch
+from benchmarks.measure import TICK_S, Progress, watch
 from benchmarks.options import Figures, Options
 from benchmarks.plain import app as plain_app
 from benchmarks.stage import Stage, say
@@ -87,7 +87,7 @@ class _Bench:
             "bare_per_s": round(bare_per_s),
             "ratio_to_plain": round(median(a.per_s / b.steady_per_s for a, b in zip(belfry, plain, strict=True)), 1),
             "share_of_bare": round(median(a.per_s / b.per_s for a, b in zip(belfry, bare, strict=True)), 3),
-            "ratio_of_cpu": round(_cpu_us(plain) / _cpu_us(belfry), 1),
+            "ratio_of_cpu": round(_cpu_us(plain) / max(_cpu_us(belfry), TICK_S / load.deliveries * 1e6), 1),
             "steady_per_s": round(median(each.steady_per_s for each in belfry)),
             "workers": self._workers,
             **cpu,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+#: What the kernel counts CPU time in: less than this looks like nothing.
+TICK_S = 1 / _TICKS_PER_S
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1024 / 1024
 
 
