@@ -18,7 +18,7 @@ from project.embedded.supervisor import Supervisor
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.person import PATIENCE_MS, Bell, Person, connections
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 _WATCH_STATES = """() => {

@@ -18,7 +18,7 @@ from channels_app.live.limits import Limits
 from project.embedded.home import free_port
 from tests.channels_app.live.running import Running, tell
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 #: Nothing of ours but the names of the events: it comes back by itself, and goes on where it was.
 EVENT_SOURCE = """() => {

@@ -266,6 +266,7 @@ def test_a_handshake_that_does_not_end_is_left(behaviour: Behaviour, security: s
     assert verdict.outcome is Outcome.TRANSIENT
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_a_server_that_hardly_reads_is_left(certificate: tuple[Path, ssl.SSLContext], *, encrypted: bool) -> None:

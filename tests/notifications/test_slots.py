@@ -33,6 +33,7 @@ def key_of(channel: Channel) -> str:
     return f"belfry:in_flight:{channel.pk}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 2, 5])
 def test_lanes_share_the_slots_of_a_channel(world: World, most: int) -> None:
     channel = channel_at(world.behaving_url("delay_ms=60", f"lanes-{most}"), max_in_flight=most)

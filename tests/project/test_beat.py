@@ -115,6 +115,7 @@ class TestWhatNobodyTakes:
         scheduler.tick()
         assert (broker.llen(SWEEP), broker.llen("control")) == (100, 1)
 
+    @pytest.mark.slow
     def test_it_outlives_a_broker_that_is_away(self, broker: redis.Redis) -> None:
         with no_broker():
             scheduler = SteadyScheduler(app)

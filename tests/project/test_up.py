@@ -103,6 +103,7 @@ def test_it_says_where_everything_is_and_ctrl_c_stops_all(tmp_path: Path) -> Non
     assert not (home / "env").exists()
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_no_orphan_and_rows_survive(tmp_path: Path) -> None:
     home = tmp_path / "data"
     with terminal(home, "up", "--port", "0") as shown:
@@ -123,6 +124,7 @@ def test_kill_9_leaves_no_orphan_and_rows_survive(tmp_path: Path) -> None:
         assert c.execute("SELECT answer FROM kept").fetchone() == (42,)
 
 
+@pytest.mark.slow
 def test_a_second_start_is_refused_and_a_command_finds_the_first(tmp_path: Path) -> None:
     home = tmp_path / "data"
     with terminal(home, "up", "--port", "0") as first:

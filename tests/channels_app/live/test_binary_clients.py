@@ -63,6 +63,7 @@ def test_a_new_item_has_all_fields_an_update_one_and_a_deletion_none(live: Runni
         assert len({new.message_id, updated.message_id, deleted.message_id}) == 3
 
 
+@pytest.mark.slow
 def test_messages_are_confirmed_in_any_order_and_the_rest_comes_again(start: StartsLive) -> None:
     """S2-WS-05, S2-WS-06, S2-WS-07."""
     live = start(resend_s=2.5, resends=1)
