@@ -21,14 +21,14 @@ DELIVER = {
 }  # fmt: skip
 
 
-def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+def bench(*arguments: str, within_s: float = 300) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(ROOT / "manage.py"), "bench", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=within_s)
 
 
-def figures(*arguments: str) -> dict[str, Any]:
+def figures(*arguments: str, within_s: float = 300) -> dict[str, Any]:
     """The object on the last line, all of whose values are numbers above zero unless they may be otherwise."""
-    answer = bench(*arguments, "--json")
+    answer = bench(*arguments, "--json", within_s=within_s)
     assert answer.returncode == 0, answer.stderr
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     may_be_zero = {"change", *(name for name in found if name.startswith("cpu_us_"))}
@@ -64,7 +64,11 @@ def test_without_json_a_table_is_printed() -> None:
 
 @pytest.mark.slow
 def test_deliver() -> None:
-    found = figures("deliver", "1000", "--runs", "1")
+    try:
+        found = figures("deliver", "1000", "--runs", "1", within_s=200)
+    except subprocess.TimeoutExpired:
+        # The plain way, which runs beside ours, has stood still once: a message of its own was lost to it.
+        found = figures("deliver", "1000", "--runs", "1")
     assert found.keys() >= DELIVER
     assert found["deliveries"] == 1000
     assert found["sql_per_delivery"] < 1
