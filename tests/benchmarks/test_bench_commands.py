@@ -67,7 +67,7 @@ def test_deliver() -> None:
     try:
         found = figures("deliver", "1000", "--runs", "1", within_s=200)
     except subprocess.TimeoutExpired:
-        # The plain way, which runs beside ours, has stood still once: a message of its own was lost to it.
+        # The plain way that runs beside ours has stood still once, for a reason that is not known.
         found = figures("deliver", "1000", "--runs", "1")
     assert found.keys() >= DELIVER
     assert found["deliveries"] == 1000
